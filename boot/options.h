@@ -1,0 +1,65 @@
+/* Orlop's own command line: `multiboot2 /boot/orlop.elf [option=value ...]`. One table in options.c
+ * names each option, reads its value and holds the text that a complaint shows. Pure: nothing is
+ * printed while parsing, because `serial=` itself says where to print; what was wrong is kept and
+ * logged by options_log_complaints once the serial line is set up. */
+#pragma once
+
+#include "base/log.h"
+#include "base/types.h"
+
+#define OPTIONS_UART_CLOCK       115200u /* a baud rate must divide this */
+#define OPTIONS_MAX_CPUS         4096u
+#define OPTIONS_MAX_STOP_SECONDS 3600u
+#define OPTIONS_STOP_SECONDS     10u /* before reboot or poweroff, when none are given */
+#define OPTIONS_MAX_COMPLAINTS   8u
+#define OPTIONS_COMPLAINT_BYTES  48u
+
+enum option_stop { ON_STOP_HALT, ON_STOP_REBOOT, ON_STOP_POWEROFF };
+enum option_serial_after { SERIAL_AFTER_LINES, SERIAL_AFTER_PANIC };
+enum option_fault { DEBUG_FAULT_NONE, DEBUG_FAULT_DIVIDE, DEBUG_FAULT_PAGE };
+
+struct options {
+    uint16_t serial_port; /* first I/O port of the UART, 0 for none */
+    uint32_t serial_baud; /* divides OPTIONS_UART_CLOCK, with a divisor of 16 bits */
+    enum log_level log_level;
+    uint32_t cpus; /* at most so many run the guest; 0 is all */
+    enum option_stop on_stop;
+    uint32_t on_stop_seconds;
+    enum option_serial_after serial_after;
+    bool exitcost;                 /* the measuring entry stub counts the cost of each exit */
+    bool probe;                    /* only report what the machine can do */
+    enum option_fault debug_fault; /* for tests of the panic: a fault in Orlop itself ... */
+    bool debug_fault_on_ap;        /* ... on the first AP instead of the BSP ... */
+    bool debug_fault_after_launch; /* ... at the guest's first exit instead of before launch */
+};
+
+enum option_wrong {
+    OPTION_UNKNOWN,
+    OPTION_BAD_VALUE, /* missing, unexpected or not understood */
+    OPTION_DOUBLED,   /* the last one wins */
+};
+
+struct option_complaint {
+    enum option_wrong wrong;
+    bool truncated;                     /* the text was longer */
+    const char *usage;                  /* what the option takes, NULL when it is unknown */
+    char text[OPTIONS_COMPLAINT_BYTES]; /* the word, printable characters only */
+};
+
+struct option_complaints {
+    uint32_t count;
+    uint32_t dropped; /* complaints beyond the list */
+    struct option_complaint list[OPTIONS_MAX_COMPLAINTS];
+};
+
+/* Fills `out` with the defaults and then with what `line` says. A word that is not understood is
+ * put into `complaints` and changes nothing. A first word that starts with `/` or `(` is the file's
+ * name, which some loaders keep. Never fails. */
+void options_parse(const char *line, struct options *out, struct option_complaints *complaints);
+
+/* Writes one log line a complaint, and one for those that were dropped. */
+void options_log_complaints(const struct option_complaints *complaints);
+
+/* The text of row `index` of the option table: `usage` is what may be written, `help` a sentence.
+ * False behind the last row. */
+bool options_describe(size_t index, const char **usage, const char **help);
