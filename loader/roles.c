@@ -1,0 +1,178 @@
+#include "loader/roles.h"
+
+#include <stdarg.h>
+
+#include "base/bits.h"
+#include "boot/words.h"
+#include "lib/format.h"
+#include "lib/string.h"
+
+#define SHOWN_BYTES    24  /* of a word that is quoted in a message */
+#define REALMODE_ALIGN 16u /* a segment register counts in 16 bytes */
+
+static enum error refuse(struct guest_plan *out, enum error error, const char *text, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Leaves no plan but the message. */
+static enum error refuse(struct guest_plan *out, enum error error, const char *text, ...)
+{
+    va_list arguments;
+    memset(out, 0, sizeof(*out));
+    va_start(arguments, text);
+    vformat(out->message, sizeof(out->message), text, arguments);
+    va_end(arguments);
+    return error;
+}
+
+/* A module as the person counts it, from 1. */
+static unsigned int number_of(const struct guest_plan *plan) { return plan->module + 1; }
+
+/* The end of what a guest may be loaded into: the EBDA sits on top of conventional memory. */
+static uint64_t realmode_end(const struct bootinfo *info)
+{
+    uint64_t end = REALMODE_END_ADDR;
+    if (info->basic_memory_present && info->lower_kib != 0)
+        end = min_u64(end, KIB(info->lower_kib));
+    return end;
+}
+
+static enum error place_realmode(const struct bootinfo *info, uint64_t address,
+                                 struct guest_plan *plan)
+{
+    unsigned int number = number_of(plan);
+    uint64_t end = realmode_end(info), bytes = plan->source_bytes;
+    if (!IS_ALIGNED(address, REALMODE_ALIGN))
+        return refuse(plan, ERROR_RANGE,
+                      "module %u: addr=0x%lx is not a multiple of 16; write e.g. \"realmode "
+                      "addr=0x%x\" in grub.cfg",
+                      number, address, REALMODE_DEFAULT_ADDR);
+    if (address < REALMODE_LOWEST_ADDR)
+        return refuse(plan, ERROR_RANGE,
+                      "module %u: addr=0x%lx lies in the BIOS's own data; write addr=0x%x or more "
+                      "in grub.cfg",
+                      number, address, REALMODE_LOWEST_ADDR);
+    if (address >= end || bytes > end - address)
+        return refuse(plan, ERROR_RANGE,
+                      "module %u: %lu bytes at addr=0x%lx reach past 0x%lx, the end of the BIOS's "
+                      "memory; write a lower addr= in grub.cfg",
+                      number, bytes, address, end);
+    bool low = address <= 0xFFFF; /* the BIOS starts a boot sector at 0:7C00, not at 7C0:0 */
+    plan->load_address = address;
+    plan->entry_cs = low ? 0 : (uint16_t)(address / REALMODE_ALIGN);
+    plan->entry_ip = low ? (uint16_t)address : 0;
+    return ERROR_NONE;
+}
+
+static enum error plan_realmode(const struct bootinfo *info, const char *arguments,
+                                struct guest_plan *plan)
+{
+    uint64_t address = REALMODE_DEFAULT_ADDR;
+    bool has_address = false;
+    struct word word, name, value;
+    while (word_next(&arguments, &word)) {
+        word_cut(word, '=', &name, &value);
+        if (has_address || !word_is(name, "addr") ||
+            !string_parse_u64(value.text, value.length, &address)) {
+            char shown[SHOWN_BYTES];
+            word_copy(word, shown, sizeof(shown));
+            return refuse(plan, ERROR_RANGE,
+                          "module %u: %s argument \"%s\"; write \"module2 FILE realmode "
+                          "[addr=0x%x]\" in grub.cfg",
+                          number_of(plan), has_address ? "one too many," : "bad", shown,
+                          REALMODE_DEFAULT_ADDR);
+        }
+        has_address = true;
+    }
+    return place_realmode(info, address, plan);
+}
+
+/* One row a role. `plan` gets the rest of the module's string; source, kind and module are set. */
+static const struct role {
+    const char *name;
+    enum guest_kind kind;
+    enum error (*plan)(const struct bootinfo *info, const char *arguments, struct guest_plan *plan);
+} roles[] = {
+    {"realmode", GUEST_REALMODE, plan_realmode},
+};
+
+#define KNOWN_ROLES "realmode [addr=0x7c00]"
+
+static const struct role *find_role(struct word name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
+        if (word_is(name, roles[i].name))
+            return &roles[i];
+    return NULL;
+}
+
+/* What can be said of any module before its role has a say. `out` is the plan so far. */
+static enum error check_module(const struct bootinfo_module *module, unsigned int number,
+                               struct guest_plan *out)
+{
+    if (module->truncated)
+        return refuse(out, ERROR_MALFORMED,
+                      "module %u: the text after its file name is longer than %u bytes; shorten it "
+                      "in grub.cfg",
+                      number, BOOTINFO_MODULE_STRING_BYTES - 1);
+    if (module->start >= module->end)
+        return refuse(out, ERROR_MALFORMED,
+                      "module %u: the file is empty; name another one in its module2 line in "
+                      "grub.cfg",
+                      number);
+    if (out->kind != GUEST_NONE)
+        return refuse(out, ERROR_MALFORMED,
+                      "modules %u and %u both name a guest; leave one module2 line in the Orlop "
+                      "entry in grub.cfg",
+                      number_of(out), number);
+    return ERROR_NONE;
+}
+
+static enum error plan_module(const struct bootinfo *info, uint32_t index, struct guest_plan *out)
+{
+    const struct bootinfo_module *module = &info->modules[index];
+    const char *cursor = module->string;
+    char shown[SHOWN_BYTES];
+    struct word name;
+    if (!word_next(&cursor, &name))
+        return refuse(out, ERROR_MALFORMED,
+                      "module %u has no role; write \"module2 FILE " KNOWN_ROLES "\" in grub.cfg",
+                      index + 1);
+    const struct role *role = find_role(name);
+    if (!role) {
+        word_copy(name, shown, sizeof(shown));
+        return refuse(out, ERROR_UNSUPPORTED,
+                      "module %u: unknown role \"%s\"; write \"module2 FILE " KNOWN_ROLES
+                      "\" in grub.cfg",
+                      index + 1, shown);
+    }
+    enum error error = check_module(module, index + 1, out);
+    if (error)
+        return error;
+    out->kind = role->kind;
+    out->module = index;
+    out->source_start = module->start;
+    out->source_bytes = module->end - module->start;
+    return role->plan(info, cursor, out);
+}
+
+enum error roles_plan(const struct bootinfo *info, bool probe, struct guest_plan *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (probe)
+        return ERROR_NONE;
+    if (info->modules_dropped)
+        return refuse(out, ERROR_MALFORMED,
+                      "%u modules are too many; leave one module2 line in the Orlop entry in "
+                      "grub.cfg",
+                      info->module_count + info->modules_dropped);
+    if (info->module_count == 0)
+        return refuse(out, ERROR_NOT_FOUND,
+                      "no guest: add \"module2 /boot/guest.bin realmode\" to the Orlop entry in "
+                      "grub.cfg");
+    for (uint32_t i = 0; i < info->module_count; i++) {
+        enum error error = plan_module(info, i, out);
+        if (error)
+            return error;
+    }
+    return ERROR_NONE;
+}
