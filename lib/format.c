@@ -182,10 +182,7 @@ static const char *parse_flags(const char *fmt, struct spec *spec)
     }
 }
 
-static int clamp_field(int value)
-{
-    return value > FORMAT_FIELD_MAX ? FORMAT_FIELD_MAX : value;
-}
+static int clamp_field(int value) { return value > FORMAT_FIELD_MAX ? FORMAT_FIELD_MAX : value; }
 
 /* A width or precision: digits (none count as 0) or `*`, whose argument may be negative. */
 static const char *parse_number(const char *fmt, int *number, struct arguments *arguments)
