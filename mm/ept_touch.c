@@ -1,0 +1,58 @@
+#include "base/panic.h"
+#include "mm/ept.h"
+#include "mm/ept_plan.h"
+#include "mm/ept_reserve.h"
+
+/* A new table of `level` around `address`: `entry` there, and around it every block of this level
+ * that can be one page, since that costs nothing more. Gives the entry that links it. */
+static uint64_t make_table(struct ept *ept, struct ept_plan *plan, unsigned level, uint64_t address,
+                           uint64_t entry)
+{
+    hpa_t frame;
+    uint64_t *entries = ept_reserve_take(ept, EPT_TABLE_TOUCHED, level, address, &frame);
+    uint64_t base = ALIGN_DOWN(address, level_bytes(level + 1));
+    unsigned own = level_index(level, address);
+    for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
+        uint64_t block = base + i * level_bytes(level);
+        uint64_t value = i == own ? entry : ept_plan_choose(plan, block, level).entry;
+        table_store(ept->memory, &entries[i], value);
+    }
+    return frame.v | EPT_RIGHTS;
+}
+
+/* The largest page that can hold `address` at or below `*level`, which becomes its level. One of
+ * 4 KiB always can, since the caller has excluded hidden ranges. */
+static uint64_t largest_page(struct ept_plan *plan, uint64_t address, unsigned *level)
+{
+    for (;; --*level) {
+        uint64_t block = ALIGN_DOWN(address, level_bytes(*level));
+        struct ept_choice choice = ept_plan_choose(plan, block, *level);
+        if (choice.shape == EPT_SHAPE_PAGE)
+            return choice.entry;
+        ASSERT(*level > 1);
+    }
+}
+
+enum ept_fill ept_map_on_touch(struct ept *ept, gpa_t address)
+{
+    if (address.v >= ept->limit)
+        return EPT_FILL_BEYOND;
+    if (ept_hidden_overlaps(&ept->hidden, address.v, address.v + 1))
+        return EPT_FILL_HIDDEN;
+    struct walk walk = ept_lookup(ept, address);
+    if (walk.mapped)
+        return EPT_FILL_ALREADY;
+    struct ept_plan plan = ept_plan_make(ept->mtrr, &ept->hidden, &ept->caps);
+    unsigned level = walk.level;
+    uint64_t entry = largest_page(&plan, address.v, &level);
+    if (ept_reserve_count(ept, EPT_TABLE_FREE) < walk.level - level) {
+        /* As many as any address can need: what goes may be on the way to this one. */
+        ASSERT(ept_drop_touched(ept, EPT_RESERVE_MIN));
+        return EPT_FILL_DROPPED;
+    }
+    for (; level < walk.level; level++)
+        entry = make_table(ept, &plan, level, address.v, entry);
+    table_store(ept->memory, walk.slot, entry);
+    ept->counters.touched++;
+    return EPT_FILL_MAPPED;
+}

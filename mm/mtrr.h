@@ -1,0 +1,78 @@
+/* The memory type range registers: which memory type a physical address has. Pure: the state was
+ * read elsewhere (RDMSR of mtrr_fixed_msr(), IA32_MTRR_PHYSBASEn/PHYSMASKn, ...) and is only
+ * interpreted here. Source: Intel SDM (December 2023) vol. 3, chapter 12 "Memory Cache Control",
+ * section 12.11 "Memory Type Range Registers (MTRRs)". */
+#pragma once
+
+#include "base/bits.h"
+#include "base/types.h"
+
+/* IA32_MTRRCAP.VCNT has eight bits. */
+#define MTRR_VARIABLE_MAX 255
+#define MTRR_FIXED_COUNT  11
+
+#define MSR_IA32_MTRRCAP        0xfe
+#define MSR_IA32_MTRR_PHYSBASE0 0x200 /* n: + 2n */
+#define MSR_IA32_MTRR_PHYSMASK0 0x201 /* n: + 2n */
+#define MSR_IA32_MTRR_DEF_TYPE  0x2ff
+
+#define MTRRCAP_VCNT       BITS(7, 0)
+#define MTRRCAP_FIX        BIT(8)
+#define MTRR_DEF_TYPE_TYPE BITS(7, 0)
+#define MTRR_DEF_TYPE_FE   BIT(10) /* fixed ranges on */
+#define MTRR_DEF_TYPE_E    BIT(11) /* MTRRs on */
+#define MTRR_PHYSBASE_TYPE BITS(7, 0)
+#define MTRR_PHYSMASK_V    BIT(11) /* the pair is valid */
+
+/* The encodings are those of MTRRs, PAT and EPT alike; 2, 3 and 7 and above are reserved. */
+enum cache_type {
+    MEMORY_TYPE_UC = 0,
+    MEMORY_TYPE_WC = 1,
+    MEMORY_TYPE_WT = 4,
+    MEMORY_TYPE_WP = 5,
+    MEMORY_TYPE_WB = 6,
+};
+
+struct mtrr_state {
+    uint64_t cap, def_type;
+    uint64_t fixed[MTRR_FIXED_COUNT]; /* in the order of mtrr_fixed_msr() */
+    struct {
+        uint64_t base, mask; /* raw values of the pair */
+    } variable[MTRR_VARIABLE_MAX];
+    unsigned variable_count;
+    unsigned phys_bits; /* MAXPHYADDR, CPUID 80000008h EAX[7:0] */
+};
+
+/* [base, end) has one type; end is UINT64_MAX where no type changes any more. */
+struct mtrr_run {
+    uint64_t base, end;
+    uint8_t type;
+};
+
+/* What is odd about a state; any combination. It has a defined meaning here all the same. */
+enum mtrr_problem {
+    MTRR_PROBLEM_RESERVED_TYPE = 1, /* an encoding that does not exist: taken as UC */
+    MTRR_PROBLEM_DISCONTIGUOUS = 2, /* a mask with holes: taken bit by bit, as processors do */
+    MTRR_PROBLEM_OVERLAP = 4,       /* an overlap that the SDM leaves undefined: taken as UC */
+};
+
+/* The MSR index that belongs to fixed[i]; i < MTRR_FIXED_COUNT. */
+uint32_t mtrr_fixed_msr(unsigned i);
+
+/* The type of the page that holds `address`: one of enum cache_type, never a reserved one. */
+uint8_t mtrr_type(const struct mtrr_state *state, uint64_t address);
+
+/* The run of one type that begins at `address` (rounded down to its page). It ends where the type
+ * changes. Only masks with holes can cut it shorter: a run never holds two types. */
+struct mtrr_run mtrr_run_at(const struct mtrr_state *state, uint64_t address);
+
+/* Is [base, end) of one type? `*type` is the type of the first page. Exact for contiguous masks;
+ * with thousands of holes in a mask it may say false for true, never true for false. Its cost
+ * depends on the number of ranges, not on the size. False for an empty range. */
+bool mtrr_uniform(const struct mtrr_state *state, uint64_t base, uint64_t end, uint8_t *type);
+
+/* The set of enum mtrr_problem that this state has. Ranges that are off are not looked at. */
+unsigned mtrr_problems(const struct mtrr_state *state);
+
+/* Do two CPUs have one map? Registers that are off, or do not exist, may differ. */
+bool mtrr_state_equal(const struct mtrr_state *a, const struct mtrr_state *b);
