@@ -1,11 +1,12 @@
 #include "mm/mtrr.h"
 
+#include "base/x86/msr.h"
+
 #define FIXED_END    MIB(1)
 #define FIXED_RANGES 88 /* 8 of 64 KiB, 16 of 16 KiB, 64 of 4 KiB */
 #define NEVER        UINT64_MAX
 
-/* SDM vol. 3, section 12.11.2.2 "Fixed Range MTRRs": eight types to a register, the lowest first.
- */
+/* SDM vol. 3, section 12.11.2.2 "Fixed Range MTRRs": eight types to a register, lowest first. */
 static const struct {
     uint64_t base, end;
     unsigned shift, first;
@@ -17,8 +18,12 @@ static const struct {
 
 uint32_t mtrr_fixed_msr(unsigned i)
 {
-    static const uint16_t index[MTRR_FIXED_COUNT] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
-                                                     0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+    static const uint32_t index[MTRR_FIXED_COUNT] = {
+        MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX16K_80000, MSR_IA32_MTRR_FIX16K_A0000,
+        MSR_IA32_MTRR_FIX4K_C0000,  MSR_IA32_MTRR_FIX4K_C8000,  MSR_IA32_MTRR_FIX4K_D0000,
+        MSR_IA32_MTRR_FIX4K_D8000,  MSR_IA32_MTRR_FIX4K_E0000,  MSR_IA32_MTRR_FIX4K_E8000,
+        MSR_IA32_MTRR_FIX4K_F0000,  MSR_IA32_MTRR_FIX4K_F8000,
+    };
     return index[i];
 }
 

@@ -11,11 +11,6 @@
 #define MTRR_VARIABLE_MAX 255
 #define MTRR_FIXED_COUNT  11
 
-#define MSR_IA32_MTRRCAP        0xfe
-#define MSR_IA32_MTRR_PHYSBASE0 0x200 /* n: + 2n */
-#define MSR_IA32_MTRR_PHYSMASK0 0x201 /* n: + 2n */
-#define MSR_IA32_MTRR_DEF_TYPE  0x2ff
-
 #define MTRRCAP_VCNT       BITS(7, 0)
 #define MTRRCAP_FIX        BIT(8)
 #define MTRR_DEF_TYPE_TYPE BITS(7, 0)

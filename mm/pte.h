@@ -1,28 +1,19 @@
-/* The bits of table entries: x86-64 paging and EPT. Level 1 is the table of 4 KiB pages, level 4
- * the root. Sources: Intel SDM (December 2023) vol. 3, section 4.5 "4-Level Paging and 5-Level
- * Paging", table "Format of a Page-Table Entry that Maps a 4-KByte Page" and its neighbours;
+/* The bits of EPT entries beside those of x86-64 paging, and the arithmetic that both share. Level
+ * 1 is the table of 4 KiB pages, level 4 the root. Source: Intel SDM (December 2023) vol. 3,
  * section 29.3.2 "EPT Translation Mechanism" and its tables. */
 #pragma once
 
 #include "base/bits.h"
 #include "base/types.h"
+#include "base/x86/page.h"
 
 #define TABLE_ENTRIES 512
 #define TABLE_LEVELS  4
 
-/* x86-64 paging. */
-#define PTE_P       BIT(0)
-#define PTE_W       BIT(1)
-#define PTE_U       BIT(2)
-#define PTE_PWT     BIT(3)
-#define PTE_PCD     BIT(4)
-#define PTE_A       BIT(5)
-#define PTE_D       BIT(6)
-#define PTE_PS      BIT(7) /* levels 2 and 3: a page, not a table */
-#define PTE_PAT     BIT(7) /* level 1 */
-#define PTE_G       BIT(8)
-#define PTE_NX      BIT(63)
-#define PTE_ADDRESS BITS(51, 12)
+/* Short names for three bits of base/x86/page.h. */
+#define PTE_W       PTE_RW
+#define PTE_NX      PTE_XD
+#define PTE_ADDRESS PTE_ADDRESS_MASK
 
 /* EPT. An entry with none of R, W, X is not present. */
 #define EPT_R          BIT(0)
