@@ -1,0 +1,36 @@
+/* What a guest may rely on: Orlop's CPUID leaves and hypercalls. Orlop's one public header; it needs
+ * nothing but the preprocessor, so that assembly constants are made from it as well. Names and
+ * numbers here are never changed, only added to. Described for users in docs/abi.md. */
+#pragma once
+
+/* Version of Orlop: CPUID ORLOP_CPUID_VERSION, EAX; also what ORLOP_CALL_VERSION returns. */
+#define ORLOP_VERSION_MAJOR 0
+#define ORLOP_VERSION_MINOR 1
+#define ORLOP_VERSION_PATCH 0
+#define ORLOP_VERSION                                                                              \
+    (ORLOP_VERSION_MAJOR << 16 | ORLOP_VERSION_MINOR << 8 | ORLOP_VERSION_PATCH)
+
+/* Leaf 0x40000000: EAX = highest leaf of this range; EBX, ECX, EDX = the signature, 12 bytes with
+ * the first one in EBX[7:0]: "OrlopOrlop" and two zero bytes. Leaves of the range that are not
+ * listed here read as zero. */
+#define ORLOP_CPUID_BASE          0x40000000
+#define ORLOP_CPUID_VERSION       0x40000001 /* EAX = version, EBX = feature bits, ECX = EDX = 0 */
+#define ORLOP_CPUID_HIGHEST       0x40000001
+#define ORLOP_CPUID_RANGE_LAST    0x4fffffff
+#define ORLOP_CPUID_SIGNATURE     "OrlopOrlop\0"
+#define ORLOP_CPUID_SIGNATURE_EBX 0x6f6c724f
+#define ORLOP_CPUID_SIGNATURE_ECX 0x6c724f70
+#define ORLOP_CPUID_SIGNATURE_EDX 0x0000706f
+
+/* Feature bits, leaf ORLOP_CPUID_VERSION, EBX. */
+#define ORLOP_FEATURE_HYPERCALLS (1 << 0) /* VMCALL as below */
+
+/* Hypercalls: VMCALL at CPL 0 with RAX = number and RBX = ORLOP_CALL_SIGNATURE ("Orlop", the first
+ * letter in the lowest byte); in 32-bit code only ECX-free registers' low halves exist, so there
+ * EBX = ORLOP_CALL_SIGNATURE_32. RAX returns the result, or one of the negative errors. At another
+ * CPL or with another signature the instruction gets the #UD that it gets without Orlop. */
+#define ORLOP_CALL_SIGNATURE    0x706f6c724f
+#define ORLOP_CALL_SIGNATURE_32 0x6f6c724f
+#define ORLOP_CALL_VERSION      0 /* returns ORLOP_VERSION */
+
+#define ORLOP_ERROR_UNKNOWN_CALL (-1)
