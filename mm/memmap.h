@@ -10,7 +10,7 @@
 
 /* The numbers of multiboot2 and of ACPI's address map (ACPI 6.5, section 15.1, "INT 15H, E820H -
  * Query System Address Map"). From loose to strict: usable, reclaimable, NVS, reserved, bad. */
-enum memory_type {
+enum memory_kind {
     MEMORY_USABLE = 1,
     MEMORY_RESERVED = 2,
     MEMORY_ACPI_RECLAIMABLE = 3,

@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "base/types.h"
+#include "base/x86/page.h"
 
 /* IA32_MTRRCAP.VCNT has eight bits. */
 #define MTRR_VARIABLE_MAX 255
@@ -18,15 +19,6 @@
 #define MTRR_DEF_TYPE_E    BIT(11) /* MTRRs on */
 #define MTRR_PHYSBASE_TYPE BITS(7, 0)
 #define MTRR_PHYSMASK_V    BIT(11) /* the pair is valid */
-
-/* The encodings are those of MTRRs, PAT and EPT alike; 2, 3 and 7 and above are reserved. */
-enum cache_type {
-    MEMORY_TYPE_UC = 0,
-    MEMORY_TYPE_WC = 1,
-    MEMORY_TYPE_WT = 4,
-    MEMORY_TYPE_WP = 5,
-    MEMORY_TYPE_WB = 6,
-};
 
 struct mtrr_state {
     uint64_t cap, def_type;
@@ -54,7 +46,7 @@ enum mtrr_problem {
 /* The MSR index that belongs to fixed[i]; i < MTRR_FIXED_COUNT. */
 uint32_t mtrr_fixed_msr(unsigned i);
 
-/* The type of the page that holds `address`: one of enum cache_type, never a reserved one. */
+/* The type of the page that holds `address`: UC, WC, WT, WP or WB, never a reserved one. */
 uint8_t mtrr_type(const struct mtrr_state *state, uint64_t address);
 
 /* The run of one type that begins at `address` (rounded down to its page). It ends where the type
