@@ -1,0 +1,405 @@
+"""Bochs and QEMU behind one interface, for `make run` and for the boot tests.
+
+An emulator runs a Machine in a folder of its own, which keeps its configuration, command line and
+logs. The machine's serial line is a socket that the emulator connects to: we listen, so no two runs
+can fight over a port. `outcome()` says how the machine ended, which neither emulator's exit status
+tells: Bochs calls a power-off a panic, and QEMU calls a reset a success.
+"""
+
+import ctypes
+import dataclasses
+import enum
+import json
+import os
+import pathlib
+import re
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+BOCHS_CPU = "corei7_skylake_x"
+START_SECONDS = 20
+STOP_SECONDS = 3
+
+
+class EmulatorError(Exception):
+    """The emulator could not be started or talked to; the text says why."""
+
+
+class End(enum.Enum):
+    """How a machine ended."""
+    POWEROFF = "powered off"
+    RESET = "reset"
+    TRIPLE_FAULT = "triple fault outside any guest"
+    STOPPED = "stopped by us"
+    FAILED = "the emulator failed"
+
+
+@dataclasses.dataclass
+class Outcome:
+    end: End
+    detail: str = ""
+
+
+@dataclasses.dataclass
+class Machine:
+    """What is emulated. `extra`: more lines of bochsrc, or more arguments of QEMU."""
+    iso: pathlib.Path
+    cpus: int = 1
+    memory_mib: int = 256
+    cpu: str = ""               # the emulator's name of a model; empty: the usual one
+    serial_port: int = 1        # the COM port that the line is on; 0: no UART at all
+    disk: pathlib.Path = None   # a raw image; the ISO stays the boot device
+    real_time: bool = False     # for people: an idle guest waits; for tests time is a count
+    end_at_reset: bool = True   # QEMU only: a reset ends the run; Bochs counts resets()
+    extra: list = dataclasses.field(default_factory=list)
+
+
+def _die_with_parent():
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+class Emulator:
+    """One run of one machine. Use it as a context manager: leaving it ends the emulator."""
+    name = ""
+    program = ""
+
+    def __init__(self, machine, folder):
+        self.machine = machine
+        self.folder = pathlib.Path(folder)
+        self.process = None
+        self.serial = None
+        self.stopped_by_us = False
+
+    def command(self, ports):
+        """The command line. ports: TCP ports that we listen on: {"serial": N, "control": N}."""
+        raise NotImplementedError
+
+    def outcome(self):
+        """How the machine ended. Only after the process has ended."""
+        raise NotImplementedError
+
+    def _connected(self, connections):
+        """Called with the connections that are not the serial line."""
+
+    def channels(self):
+        return ["serial"] if self.machine.serial_port else []
+
+    def command_text(self):
+        return shlex.join(self.arguments)
+
+    def start(self):
+        if not shutil.which(self.program):
+            raise EmulatorError(f"{self.program} is not installed: run `make deps`")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in self.channels()}
+        try:
+            ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
+            self.arguments = self.command(ports)
+            (self.folder / "command").write_text(self.command_text() + "\n", encoding="utf-8")
+            with open(self.folder / "emulator.out", "wb") as output:
+                self.process = subprocess.Popen(
+                    self.arguments, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output,
+                    stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_die_with_parent)
+            connections = self._accept(listeners)
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            for listener in listeners.values():
+                listener.close()
+        self.serial = connections.pop("serial", None)
+        self._connected(connections)
+
+    def _accept(self, listeners):
+        connections = {}
+        deadline = time.monotonic() + START_SECONDS
+        while len(connections) < len(listeners):
+            waiting = [listener for name, listener in listeners.items() if name not in connections]
+            ready, _, _ = select.select(waiting, [], [], 0.1)
+            for name, listener in listeners.items():
+                if listener in ready:
+                    connections[name] = listener.accept()[0]
+            if not ready and self.process.poll() is not None:
+                raise EmulatorError(f"{self.name} ended before the machine started:\n"
+                                    + self.log_tail())
+            if time.monotonic() > deadline:
+                raise EmulatorError(f"{self.name} did not start in {START_SECONDS} s:\n"
+                                    + self.log_tail())
+        return connections
+
+    def stop(self):
+        """Ends the emulator and everything that it started. Safe to call at any time, and again."""
+        if self.process is not None and self.process.poll() is None:
+            self.stopped_by_us = True
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                try:
+                    os.killpg(self.process.pid, number)
+                except ProcessLookupError:
+                    pass
+                try:
+                    self.process.wait(STOP_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+        if self.serial is not None:
+            self.serial.close()
+
+    def wait(self):
+        """After the line was closed: waits for the process, which must end by itself now."""
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.stop()
+
+    def log_tail(self, lines=15):
+        """The end of what the emulator said."""
+        return _tail(self.folder / "emulator.out", lines)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def _tail(path, lines):
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+class Bochs(Emulator):
+    """Bochs: VMX with EPT on any host. One instruction is one tick, so every run is the same."""
+    name = "Bochs"
+    program = os.environ.get("BOCHS", "bochs")
+    POWER_OFF = ("ACPI control: soft power off", "Shutdown port: shutdown requested")
+
+    def _bochsrc(self, ports):
+        machine = self.machine
+        memory = machine.memory_mib
+        lines = [
+            "plugin_ctrl: unmapped=1, biosdev=1, speaker=0, extfpuirq=1, parallel=0, serial=1, "
+            "iodebug=1",
+            "config_interface: textconfig",
+            'display_library: rfb, options="timeout=0"',
+            f"cpu: model={machine.cpu or BOCHS_CPU}, count=1:{machine.cpus}:1, ips=50000000, "
+            "reset_on_triple_fault=0, ignore_bad_msrs=0",
+            f"memory: guest={memory}, host={min(memory, 1024)}",
+            "romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot",
+            "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest",
+            "pci: enabled=1, chipset=i440fx",
+            "boot: cdrom",
+            "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
+            "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15",
+            f"ata1-master: type=cdrom, path={machine.iso.resolve()}, status=inserted",
+            f"clock: sync={'slowdown' if machine.real_time else 'none'}, time0=946684800",
+            "log: bochs.log",
+            "panic: action=fatal",
+        ]
+        if machine.disk:
+            lines.append(f"ata0-master: type=disk, path={machine.disk.resolve()}, mode=flat")
+        for port in (1, 2):
+            if port == machine.serial_port:
+                lines.append(f"com{port}: enabled=1, mode=socket-client, "
+                             f"dev=127.0.0.1:{ports['serial']}")
+            else:
+                lines.append(f"com{port}: enabled=0")
+        return "\n".join([*lines, *machine.extra]) + "\n"
+
+    def command(self, ports):
+        (self.folder / "bochsrc").write_text(self._bochsrc(ports), encoding="utf-8")
+        # A Bochs with the debugger built in stops before the first instruction and asks.
+        (self.folder / "debugger").write_text("c\n", encoding="utf-8")
+        (self.folder / "bochs.log").unlink(missing_ok=True)
+        help_text = subprocess.run([self.program, "--help"], capture_output=True, text=True,
+                                   stdin=subprocess.DEVNULL, check=False)
+        debugger = "-rc filename" in help_text.stdout + help_text.stderr
+        return [self.program, "-q", "-f", "bochsrc", *(["-rc", "debugger"] if debugger else [])]
+
+    def outcome(self):
+        if self.stopped_by_us:
+            return Outcome(End.STOPPED)
+        log = self._log()
+        panics = re.findall(r">>PANIC<< (.*)", log)
+        last = panics[-1] if panics else ""
+        if last in self.POWER_OFF:
+            return Outcome(End.POWEROFF)
+        if "exception with no resolution" in last:
+            return Outcome(End.TRIPLE_FAULT, last)
+        return Outcome(End.FAILED, last or f"exit status {self.process.returncode}")
+
+    def resets(self):
+        """How often the running machine was reset. Bochs resets it once itself to start it."""
+        return max(0, self._log().count("::Reset(HARDWARE) called") - 1)
+
+    def log_tail(self, lines=15):
+        said = [line for line in self._log().splitlines() if re.match(r"\d+[pe]\[", line)]
+        output = super().log_tail(lines)
+        # Once the machine runs, the way there (plugins, banner) is of no interest.
+        output = output.rpartition("Next at t=0")[2]
+        return "\n".join([*said[-lines:], output.strip()]).strip()
+
+    def _log(self):
+        try:
+            return (self.folder / "bochs.log").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+
+class Qemu(Emulator):
+    """QEMU: with KVM where the host lets guests have VMX, else TCG, which has no VMX at all."""
+    name = "QEMU"
+    program = os.environ.get("QEMU", "qemu-system-x86_64")
+
+    def __init__(self, machine, folder, kvm=False):
+        super().__init__(machine, folder)
+        self.kvm = kvm
+        self.control = None
+        self.events = []
+        self._pending = b""
+
+    def channels(self):
+        return [*super().channels(), "control"]
+
+    def command(self, ports):
+        machine = self.machine
+        cpu = machine.cpu or ("host" if self.kvm else "max")
+        arguments = [
+            self.program, "-machine", f"pc,accel={'kvm' if self.kvm else 'tcg'}", "-cpu", cpu,
+            "-smp", str(machine.cpus), "-m", str(machine.memory_mib), "-nodefaults", "-device",
+            "VGA", "-display", "none", "-boot", "d", "-rtc",
+            "base=utc" if machine.real_time else "base=2000-01-01T00:00:00,clock=vm",
+            "-drive", f"file={machine.iso.resolve()},media=cdrom,if=ide,index=2,readonly=on",
+            "-chardev", f"socket,id=control,host=127.0.0.1,port={ports['control']}",
+            "-mon", "chardev=control,mode=control",
+        ]
+        if machine.end_at_reset:
+            arguments.append("-no-reboot")
+        if machine.disk:
+            arguments += ["-drive", f"file={machine.disk.resolve()},format=raw,if=ide,index=0"]
+        if machine.serial_port:
+            line = f"socket,id=line,host=127.0.0.1,port={ports['serial']}"
+            arguments += ["-chardev", line, "-device",
+                          f"isa-serial,index={machine.serial_port - 1},chardev=line"]
+        return [*arguments, *machine.extra]
+
+    def _connected(self, connections):
+        self.control = connections["control"]
+        self.control.settimeout(START_SECONDS)
+        self._read_message()  # the greeting
+        self.ask("qmp_capabilities")
+
+    def _read_message(self):
+        """One message of the control channel, or None when QEMU has closed it."""
+        while b"\n" not in self._pending:
+            try:
+                data = self.control.recv(65536)
+            except ConnectionError:
+                data = b""
+            except TimeoutError as error:
+                raise EmulatorError("QEMU does not answer on its control channel") from error
+            if not data:
+                return None
+            self._pending += data
+        line, self._pending = self._pending.split(b"\n", 1)
+        return json.loads(line)
+
+    def ask(self, command, **arguments):
+        """Runs a QMP command and gives its answer; what happened meanwhile goes to self.events."""
+        request = {"execute": command, "arguments": arguments}
+        try:
+            self.control.sendall(json.dumps(request).encode() + b"\n")
+        except ConnectionError as error:
+            raise EmulatorError("QEMU has ended") from error
+        while True:
+            message = self._read_message()
+            if message is None:
+                raise EmulatorError("QEMU has ended")
+            if "event" in message:
+                self.events.append(message)
+            elif "error" in message:
+                raise EmulatorError(f"QEMU: {command}: {message['error'].get('desc')}")
+            else:
+                return message.get("return")
+
+    def screen_text(self):
+        """The 25 lines of the VGA text screen."""
+        dump = self.folder.resolve() / "screen.bin"
+        self.ask("pmemsave", val=0xb8000, size=80 * 25 * 2, filename=str(dump))
+        cells = dump.read_bytes()[::2].decode("cp437")
+        return "\n".join(cells[row:row + 80].rstrip() for row in range(0, len(cells), 80))
+
+    def outcome(self):
+        if self.stopped_by_us:
+            return Outcome(End.STOPPED)
+        while (message := self._read_message()) is not None:
+            if "event" in message:
+                self.events.append(message)
+        reasons = [event["data"].get("reason") for event in self.events
+                   if event["event"] == "SHUTDOWN"]
+        if "guest-shutdown" in reasons:
+            return Outcome(End.POWEROFF)
+        if "guest-reset" in reasons:
+            return Outcome(End.RESET)
+        return Outcome(End.FAILED, ", ".join(filter(None, reasons))
+                       or f"exit status {self.process.returncode}")
+
+    def stop(self):
+        super().stop()
+        if self.control is not None:
+            self.control.close()
+            self.control = None
+
+
+# Which emulator can run Orlop on this host, and why.
+
+@dataclasses.dataclass
+class Host:
+    """What the choice depends on, apart from the host so that it can be tested."""
+    cpuinfo: str
+    nested: str      # /sys/module/kvm_intel/parameters/nested, "" if the module is not loaded
+    kvm_error: str   # why /dev/kvm cannot be opened, "" if it can
+
+    @staticmethod
+    def examine():
+        try:
+            nested = pathlib.Path("/sys/module/kvm_intel/parameters/nested").read_text().strip()
+        except OSError:
+            nested = ""
+        try:
+            os.close(os.open("/dev/kvm", os.O_RDWR))
+            kvm_error = ""
+        except PermissionError:
+            kvm_error = "permission denied"
+        except OSError as error:
+            kvm_error = os.strerror(error.errno).lower()
+        return Host(pathlib.Path("/proc/cpuinfo").read_text(), nested, kvm_error)
+
+
+def why_not_kvm(host):
+    """One line on what keeps QEMU/KVM from giving a guest VMX; empty if nothing does."""
+    flags = re.search(r"^flags\s*:(.*)$", host.cpuinfo, re.MULTILINE)
+    vendor = re.search(r"^vendor_id\s*:\s*(\S+)", host.cpuinfo, re.MULTILINE)
+    if vendor and vendor.group(1) in ("AuthenticAMD", "HygonGenuine"):
+        return "AMD host: its processor has no VMX"
+    if not flags or "vmx" not in flags.group(1).split():
+        return "no vmx in /proc/cpuinfo (switched off in the firmware, or this is a virtual machine)"
+    if not host.nested:
+        return "kvm_intel is not loaded: sudo modprobe kvm_intel nested=1"
+    if host.nested not in ("Y", "1"):
+        return (f"nested={host.nested}: sudo modprobe -r kvm_intel && "
+                "sudo modprobe kvm_intel nested=1")
+    if host.kvm_error == "permission denied":
+        return "/dev/kvm: permission denied: sudo adduser $USER kvm, and log in again"
+    if host.kvm_error:
+        return f"/dev/kvm: {host.kvm_error}"
+    return ""

@@ -1,0 +1,327 @@
+#!/usr/bin/python3
+"""Runs Orlop in an emulator with its serial line on this terminal: `make run`.
+
+Exit status: 0 the guest powered off (or you left with Ctrl-a x), 1 Orlop refused, panicked or stopped
+a guest that triple-faulted, 2 the emulator failed, 3 time limit, 128+N signal N.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import re
+import select
+import signal
+import sys
+import termios
+import time
+import traceback
+import tty
+
+from emulators import Bochs, EmulatorError, End, Host, Machine, Qemu, why_not_kvm
+from make_iso import IsoError, make_direct_iso
+
+POWERED_OFF, ORLOP_STOPPED, EMULATOR_FAILED, TIME_LIMIT = 0, 1, 2, 3
+ESCAPE = b"\x01"  # Ctrl-a
+HELP = "Ctrl-a x: end   Ctrl-a a: send Ctrl-a   Ctrl-a h: this help   all other keys go to the guest"
+DEFAULT_TIMEOUT = 600       # seconds, where nobody watches
+QUIET_SECONDS = 1.0         # after a refusal or a panic: the report is over when the line is quiet
+VERDICT = re.compile(rb"orlop: (refused|panic):|guest: triple fault")
+VERDICT_NAMES = {b"refused": "Orlop refused to run", b"panic": "Orlop panicked",
+                 None: "the guest triple-faulted and Orlop stopped it"}
+
+
+class Ended(BaseException):
+    """A signal asked us to end."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.status = 128 + number
+
+
+def say(text):
+    """A line of our own among the machine's, on standard error, also right in raw mode."""
+    sys.stdout.flush()
+    sys.stderr.write("".join(f"run: {line}\r\n" if sys.stderr.isatty() else f"run: {line}\n"
+                             for line in text.splitlines()))
+    sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def raw_terminal(active):
+    """Every key, Ctrl-C and Ctrl-z too, arrives as a byte; undone on every way out."""
+    if not active:
+        yield
+        return
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    stop_handler = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    try:
+        tty.setraw(descriptor)
+        mode = termios.tcgetattr(descriptor)
+        mode[1] |= termios.OPOST | termios.ONLCR  # a guest that sends bare line feeds stays legible
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, mode)
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        signal.signal(signal.SIGTSTP, stop_handler)
+
+
+@contextlib.contextmanager
+def signals_raise():
+    """SIGTERM and the like unwind the stack, so that the terminal and the emulator are cared for."""
+    def handler(number, _frame):
+        raise Ended(number)
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+class Keyboard:
+    """Splits what is typed into bytes for the guest and commands for us."""
+
+    def __init__(self, escapes):
+        self.escapes = escapes
+        self.after_escape = False
+
+    def feed(self, data):
+        """The bytes for the guest, and the commands: a list of "end" and "help"."""
+        if not self.escapes:
+            return data, []
+        passed, commands = bytearray(), []
+        for byte in (data[i:i + 1] for i in range(len(data))):
+            if not self.after_escape:
+                self.after_escape = byte == ESCAPE
+                passed += b"" if self.after_escape else byte
+                continue
+            self.after_escape = False
+            if byte == b"a":
+                passed += ESCAPE
+            else:
+                commands.append("end" if byte == b"x" else "help")
+        return bytes(passed), commands
+
+
+class Verdict:
+    """Watches the line for Orlop's last word, wherever the pieces that arrive are cut."""
+
+    def __init__(self):
+        self.text = ""
+        self._rest = b""
+
+    def feed(self, data):
+        """Says whether this piece completed the first verdict."""
+        if self.text:
+            return False
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        # A line is judged when it ends, or as soon as it says enough.
+        for line in [*lines, self._rest]:
+            found = VERDICT.search(line)
+            if found:
+                self.text = VERDICT_NAMES[found.group(1)]
+                return True
+        self._rest = self._rest[-4096:]
+        return False
+
+
+class Session:
+    """Carries bytes between the terminal, the log file and the machine until one of them ends."""
+
+    def __init__(self, emulator, log, terminal, timeout):
+        self.emulator = emulator
+        self.log = log
+        self.terminal = terminal
+        self.deadline = time.monotonic() + timeout if timeout else None
+        self.keyboard = Keyboard(escapes=terminal)
+        self.verdict = Verdict()
+        self.to_guest = bytearray()
+        # A terminal that we only write to belongs to somebody else's keys.
+        self.keys_open = terminal or not sys.stdin.isatty()
+        self.quiet_since = None
+
+    def run(self):
+        """The exit status."""
+        while True:
+            ending = self._step()
+            if ending is not None:
+                return ending
+
+    def _step(self):
+        line = self.emulator.serial
+        readable, writable, _ = select.select(
+            [line, *([sys.stdin] if self.keys_open else [])], [line] if self.to_guest else [], [],
+            0.2)
+        now = time.monotonic()
+        if line in readable and not self._from_machine():
+            return self._machine_ended()
+        if sys.stdin in readable and self._from_keys():
+            return ORLOP_STOPPED if self.verdict.text else POWERED_OFF
+        if line in writable:
+            del self.to_guest[:self._send()]
+        if self.quiet_since and not self.terminal and now - self.quiet_since > QUIET_SECONDS:
+            say(self.verdict.text)
+            return ORLOP_STOPPED
+        if self.deadline and now > self.deadline:
+            say("time limit reached")
+            return TIME_LIMIT
+        return None
+
+    def _from_machine(self):
+        """False at the end of the line."""
+        try:
+            data = self.emulator.serial.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            return False
+        self.log.write(data)
+        self.log.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        if self.verdict.feed(data) and self.terminal:
+            say(f"{self.verdict.text}; Ctrl-a x ends")
+        if self.verdict.text:
+            self.quiet_since = time.monotonic()
+        return True
+
+    def _send(self):
+        try:
+            return self.emulator.serial.send(self.to_guest)
+        except ConnectionError:
+            return len(self.to_guest)  # the machine has just ended: the next read tells
+
+    def _from_keys(self):
+        """True if the person wants to end."""
+        data = os.read(sys.stdin.fileno(), 4096)
+        if not data:
+            self.keys_open = False
+            return self.terminal
+        passed, commands = self.keyboard.feed(data)
+        self.to_guest += passed
+        if "help" in commands:
+            say(HELP)
+        return "end" in commands
+
+    def _machine_ended(self):
+        self.emulator.wait()
+        outcome = self.emulator.outcome()
+        if self.verdict.text:
+            say(f"{self.verdict.text}; then the machine {_sentence(outcome)}")
+            return ORLOP_STOPPED
+        if outcome.end is End.POWEROFF:
+            say("the guest powered off")
+            return POWERED_OFF
+        if outcome.end is End.TRIPLE_FAULT:
+            say(f"the processor shut down without a word from Orlop: {outcome.detail}")
+            return ORLOP_STOPPED
+        say(f"{self.emulator.name} failed: {outcome.detail}\n{self.emulator.log_tail()}")
+        return EMULATOR_FAILED
+
+
+def _sentence(outcome):
+    return outcome.end.value if not outcome.detail else f"{outcome.end.value} ({outcome.detail})"
+
+
+def choose_emulator(wish, why_not):
+    """(class, keyword arguments, why) for EMU=wish on a host of which why_not_kvm says why_not."""
+    if wish == "bochs":
+        return Bochs, {}, "as asked"
+    if wish == "qemu":
+        if not why_not:
+            return Qemu, {"kvm": True}, "with KVM, as asked"
+        return Qemu, {}, f"without KVM, so Orlop will refuse for want of VMX ({why_not})"
+    if not why_not:
+        return Qemu, {"kvm": True}, "with KVM: this host offers nested VMX"
+    return Bochs, {}, f"QEMU/KVM cannot offer VMX here: {why_not}"
+
+
+def _parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", maxsplit=1)[0],
+        epilog="exit status: 0 powered off, 1 refused or panic, 2 emulator failed, 3 time limit")
+    parser.add_argument("--elf", default="build/orlop.elf")
+    parser.add_argument("--module", action="append", default=[], metavar="FILE=STRING",
+                        help="a module and its string, whose first word is the role")
+    parser.add_argument("--append", default="", help="options of Orlop, as in grub.cfg")
+    parser.add_argument("--iso", help="boot this image instead (--elf, --module, --append unused)")
+    parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--mem", type=int, default=256, metavar="MIB")
+    parser.add_argument("--emu", choices=["", "bochs", "qemu"], default="")
+    parser.add_argument("--cpu", default="", metavar="MODEL", help="the emulator's name of a model")
+    parser.add_argument("--disk", type=pathlib.Path, help="a raw image as the first hard disk")
+    parser.add_argument("--extra", action="append", default=[], metavar="TEXT",
+                        help="one more line of bochsrc, or one more argument of QEMU")
+    parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("build/run"))
+    parser.add_argument("--timeout", type=float, metavar="SECONDS",
+                        help=f"default: none on a terminal, else {DEFAULT_TIMEOUT}; 0: none")
+    parser.add_argument("--verbose", action="store_true",
+                        help="show the emulator's command, and at the end what it said")
+    arguments = parser.parse_args()
+    if arguments.cpus < 1 or arguments.mem < 16:
+        parser.error("at least 1 CPU and 16 MiB")
+    return arguments
+
+
+def _prepare_iso(arguments):
+    if arguments.iso:
+        return pathlib.Path(arguments.iso)
+    iso = arguments.folder / "run.iso"
+    modules = [text.partition("=")[::2] for text in arguments.module]
+    make_direct_iso(iso, arguments.elf, arguments.append, modules)
+    return iso
+
+
+def _introduce(arguments, emulator, why, terminal, log_path):
+    guests = ", ".join(pathlib.Path(text.partition("=")[0]).stem for text in arguments.module)
+    what = arguments.iso or f"guest {guests or 'none'}"
+    options = f", options: {arguments.append}" if arguments.append else ""
+    say(f"{emulator.name} ({why})")
+    say(f"{what}, {arguments.cpus} CPU{'s' * (arguments.cpus > 1)}, {arguments.mem} MiB{options}")
+    leave = "leave with Ctrl-a x (Ctrl-a h: help)" if terminal else "leave with Ctrl-C"
+    say(f"{leave}; the line's output is also in {log_path}")
+
+
+def run(arguments):
+    """The exit status of one run."""
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    timeout = arguments.timeout
+    if timeout is None:
+        timeout = 0 if terminal else DEFAULT_TIMEOUT
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    log_path = arguments.folder / "serial.log"
+    machine = Machine(_prepare_iso(arguments), arguments.cpus, arguments.mem, arguments.cpu,
+                      disk=arguments.disk, real_time=True, end_at_reset=False,
+                      extra=arguments.extra)
+    kind, options, why = choose_emulator(arguments.emu, why_not_kvm(Host.examine()))
+    emulator = kind(machine, arguments.folder, **options)
+    _introduce(arguments, emulator, why, terminal, log_path)
+    with open(log_path, "wb") as log, emulator:
+        if arguments.verbose:
+            say(emulator.command_text())
+        with raw_terminal(terminal):
+            status = Session(emulator, log, terminal, timeout).run()
+    if arguments.verbose:
+        say(emulator.log_tail())
+    return status
+
+
+def main():
+    arguments = _parse_arguments()
+    try:
+        with signals_raise():
+            return run(arguments)
+    except Ended as ended:
+        return ended.status
+    except (EmulatorError, IsoError, OSError) as error:
+        say(str(error))
+    except Exception:  # status 1 is Orlop's, so a fault of this tool must not end in 1
+        traceback.print_exc()
+    return EMULATOR_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
