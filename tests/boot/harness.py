@@ -1,0 +1,308 @@
+"""Boots one row of the matrix and judges what the serial line says.
+
+A boot ends when the machine ends, when the line has said all that the row asks for (rows that end in
+a refusal, a panic or `lines`), or at the row's time limit; never after a fixed time. A row fails at
+once, with the end of the line in the message, when what it forbids appears or when the machine ends
+before all has been said.
+"""
+
+import dataclasses
+import pathlib
+import re
+import select
+import shutil
+import time
+import tomllib
+
+from emulators import Bochs, End, Machine, Qemu
+from make_iso import make_direct_iso
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+LOGS = BUILD / "test"
+QUIET_SECONDS = 6   # after the last word of the row's end, an expected line still may come
+TAIL_LINES = 40
+
+REFUSED = re.compile(r"orlop: refused:")
+PANIC = re.compile(r"orlop: panic:")
+TRIPLE_FAULT = re.compile(r"guest: triple fault")
+GUEST_FAILS = re.compile(r"^\w+ (FAIL|ERROR)\b")
+# How a boot may end: the line's last word (None: the machine's end counts), and what may not appear.
+ENDS = {
+    "poweroff": (None, (REFUSED, PANIC, TRIPLE_FAULT)),
+    "reset": (None, (PANIC,)),
+    "lines": (None, (REFUSED, PANIC, TRIPLE_FAULT)),
+    "refused": (REFUSED, (PANIC, TRIPLE_FAULT)),
+    "panic": (PANIC, (REFUSED,)),
+    "triple-fault": (TRIPLE_FAULT, (REFUSED, PANIC)),
+}
+TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class BootFailure(AssertionError):
+    """A boot did not do what its row says."""
+
+
+@dataclasses.dataclass
+class Case:
+    """One row of matrix.toml, which explains the fields."""
+    name: str
+    end: str
+    why: str = ""
+    elf: str = "orlop.elf"
+    options: str = ""
+    modules: list = dataclasses.field(default_factory=list)
+    iso: str = ""
+    emulator: str = "bochs"
+    cpu: str = ""
+    cpus: int = 1
+    memory: int = 256
+    serial_port: int = 1
+    timeout: int = 60
+    expect: list = dataclasses.field(default_factory=list)
+    also: list = dataclasses.field(default_factory=list)
+    forbid: list = dataclasses.field(default_factory=list)
+    screen: list = dataclasses.field(default_factory=list)
+    keys: list = dataclasses.field(default_factory=list)
+    extra: list = dataclasses.field(default_factory=list)
+    bare: str = ""
+    then_poweroff: bool = False
+    skip: str = ""
+    tags: list = dataclasses.field(default_factory=list)
+
+    def __post_init__(self):
+        if self.end not in ENDS:
+            raise ValueError(f"{self.name}: end must be one of {', '.join(ENDS)}")
+        if self.emulator not in ("bochs", "qemu"):
+            raise ValueError(f"{self.name}: emulator must be bochs or qemu")
+        if self.screen and self.emulator != "qemu":
+            raise ValueError(f"{self.name}: only QEMU shows its screen")
+        if not (self.expect or self.also or self.screen or self.bare) and self.serial_port:
+            raise ValueError(f"{self.name}: expects nothing of the line, so it proves nothing")
+        for pattern in [*self.expect, *self.also, *self.forbid, *self.screen]:
+            re.compile(pattern)
+
+
+def load_cases(path):
+    """The rows of a matrix; a row may name `cpus = [1, 2]`, and then stands for one boot each."""
+    table = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    cases = []
+    for row in table["case"]:
+        counts = row.pop("cpus", 1)
+        for cpus in counts if isinstance(counts, list) else [counts]:
+            fields = dict(row, cpus=cpus)
+            if isinstance(counts, list):
+                fields["name"] = f"{row['name']}-{cpus}cpu"
+            cases.append(Case(**_fill(fields, cpus)))
+    names = [case.name for case in cases]
+    doubled = {name for name in names if names.count(name) > 1}
+    if doubled:
+        raise ValueError(f"rows of one name: {', '.join(sorted(doubled))}")
+    return cases
+
+
+def _fill(fields, cpus):
+    """{cpus} and {last} (the last CPU's number) may stand in patterns and options; a pattern of
+    `also` with {each} stands for one pattern a CPU."""
+    def fill(text, each=None):
+        for key, value in (("{cpus}", cpus), ("{last}", cpus - 1), ("{each}", each)):
+            text = text.replace(key, str(value))
+        return text
+    for key in ("expect", "forbid"):
+        if key in fields:
+            fields[key] = [fill(text) for text in fields[key]]
+    if "also" in fields:
+        fields["also"] = [fill(text, each) for text in fields["also"]
+                          for each in (range(cpus) if "{each}" in text else [None])]
+    if "options" in fields:
+        fields["options"] = fill(fields["options"])
+    return fields
+
+
+class Watch:
+    """Holds the lines so far against one row."""
+
+    def __init__(self, case):
+        self.last_word, forbidden = ENDS[case.end]
+        self.forbidden = [GUEST_FAILS, *forbidden, *map(re.compile, case.forbid)]
+        self.in_order = list(map(re.compile, case.expect))
+        self.any_order = list(map(re.compile, case.also))
+        self.keys = [(re.compile(pattern), text) for pattern, text in case.keys]
+        self.lines = []
+        self.problem = ""
+        self.last_word_said = False
+        self._partial = ""
+
+    def feed(self, text):
+        """Takes a piece of the line's output; gives the keys to type for it."""
+        *whole, self._partial = (self._partial + text).split("\n")
+        for line in whole:
+            self._take(line)
+        typed = ""
+        # Keys answer the last whole lines, or a prompt that no line end follows.
+        while self.keys and any(self.keys[0][0].search(line) for line in [*whole, self._partial]):
+            typed += self.keys.pop(0)[1]
+        return typed
+
+    def finish(self):
+        """The machine has ended: what is left is a line too."""
+        if self._partial:
+            self._take(self._partial)
+            self._partial = ""
+
+    def _take(self, line):
+        line = TERMINAL_CODES.sub("", line).replace("\r", "")
+        self.lines.append(line)
+        for pattern in self.forbidden:
+            if pattern.search(line) and not self.problem:
+                self.problem = f"forbidden: {line.strip()}"
+        if self.in_order and self.in_order[0].search(line):
+            del self.in_order[0]
+        self.any_order = [pattern for pattern in self.any_order if not pattern.search(line)]
+        if self.last_word and self.last_word.search(line):
+            self.last_word_said = True
+
+    def missing(self):
+        """What the row asks for and the line has not said."""
+        missing = [pattern.pattern for pattern in [*self.in_order, *self.any_order]]
+        if self.last_word and not self.last_word_said:
+            missing.append(self.last_word.pattern)
+        return missing
+
+    def all_said(self):
+        return not self.missing() and not self.keys
+
+
+def _module(text):
+    """`FILE=string` of a row: FILE is in build/guests, or a path from the top of the tree."""
+    path, _, string = text.partition("=")
+    return (ROOT / path if "/" in path else BUILD / "guests" / path), string
+
+
+def _machine(case, folder):
+    if case.iso:
+        iso = ROOT / case.iso
+    else:
+        iso = folder / "boot.iso"
+        make_direct_iso(iso, BUILD / case.elf, case.options, [_module(m) for m in case.modules])
+    return Machine(iso, case.cpus, case.memory, case.cpu, case.serial_port, extra=case.extra)
+
+
+def _fail(case, watch, emulator, reason):
+    missing = watch.missing()
+    parts = [f"{case.name}: {watch.problem or reason}"]
+    if missing:
+        parts.append("not said: " + "\n          ".join(missing))
+    parts.append(f"--- the end of the line (all of it: build/test/{case.name}.log)")
+    parts += watch.lines[-TAIL_LINES:] or ["(nothing)"]
+    if watch._partial:
+        parts.append(watch._partial)
+    emulator_said = emulator.log_tail()
+    if emulator_said:
+        parts.append(f"--- {emulator.name}\n{emulator_said}")
+    parts.append(f"--- again: make test T={case.name}")
+    raise BootFailure("\n".join(parts))
+
+
+def boot(case, folder):
+    """Boots the row in `folder` and gives the lines of the serial line, or raises BootFailure."""
+    folder = pathlib.Path(folder)
+    kind = Bochs if case.emulator == "bochs" else Qemu
+    emulator = kind(_machine(case, folder), folder)
+    watch = Watch(case)
+    try:
+        with emulator, open(folder / "serial.log", "wb") as log:
+            reason = _follow(case, emulator, watch, log)
+            if reason:
+                _fail(case, watch, emulator, reason)
+    finally:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        if (folder / "serial.log").exists():
+            shutil.copyfile(folder / "serial.log", LOGS / f"{case.name}.log")
+    return watch.lines
+
+
+def _follow(case, emulator, watch, log):
+    """Reads the line to the row's end. Says what went wrong, "" if nothing did."""
+    deadline = time.monotonic() + case.timeout
+    heard = time.monotonic()
+    by_machine = case.end in ("poweroff", "reset") or case.then_poweroff
+    while True:
+        now = time.monotonic()
+        if now > deadline:
+            return f"time limit of {case.timeout} s"
+        if emulator.serial:
+            readable, _, _ = select.select([emulator.serial], [], [], 0.25)
+            data = _receive(emulator) if readable else None
+        else:
+            data = b"" if emulator.process.poll() is not None else None
+            time.sleep(0 if data is not None else 0.1)  # no line: the process is all there is
+        if data == b"":
+            watch.finish()
+            return _judge_end(case, emulator, watch)
+        if data:
+            heard = now
+            log.write(data)
+            log.flush()
+            typed = watch.feed(data.decode("utf-8", errors="replace"))
+            if typed:
+                emulator.serial.sendall(typed.encode())
+        elif (watch.problem or watch.last_word_said) and not by_machine \
+                and now - heard > QUIET_SECONDS:
+            return "the line went quiet"
+        if watch.problem and now - heard > 1:
+            return watch.problem
+        if case.end == "reset" and case.emulator == "bochs" and emulator.resets():
+            return "" if watch.all_said() and not watch.problem else "reset too early"
+        if not by_machine and watch.all_said() and not watch.problem \
+                and _screen_shows(case, emulator):
+            return ""
+
+
+def _receive(emulator):
+    try:
+        return emulator.serial.recv(65536)
+    except ConnectionError:
+        return b""
+
+
+def _screen_shows(case, emulator):
+    if not case.screen:
+        return True
+    text = emulator.screen_text()
+    return all(re.search(pattern, text) for pattern in case.screen)
+
+
+def _judge_end(case, emulator, watch):
+    emulator.wait()
+    outcome = emulator.outcome()
+    wanted = End.RESET if case.end == "reset" else End.POWEROFF
+    if case.end not in ("poweroff", "reset") and not case.then_poweroff:
+        return f"the machine ended before the row did: {outcome.end.value} {outcome.detail}"
+    if outcome.end is not wanted:
+        return f"{outcome.end.value} {outcome.detail}"
+    if watch.problem or not watch.all_said():
+        return "the machine ended before all was said"
+    return ""
+
+
+# References: what a guest prints without Orlop.
+
+def reference_path(name):
+    """The recorded run of a guest: tests/data/bare/NAME@EMULATOR.txt."""
+    found = sorted((ROOT / "tests/data/bare").glob(f"{name}@*.txt"))
+    if len(found) != 1:
+        raise BootFailure(f"tests/data/bare holds {len(found)} references for {name}, not one: "
+                          "run `make references`")
+    return found[0]
+
+
+def dump_lines(lines):
+    """The lines that a guest printed for comparison: `NAME: dump ...`, without what surrounds them."""
+    found = (re.search(r"\w+: dump .*", line) for line in lines)
+    return [match.group(0).rstrip() for match in found if match]
+
+
+def skip_lines(lines):
+    """What a guest could not test on this machine: its `NAME SKIP ...` lines."""
+    return [line.strip() for line in lines if re.match(r"\w+ SKIP\b", line)]

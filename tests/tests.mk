@@ -1,0 +1,49 @@
+# Tests and checks. tools/run_tests.py runs them and counts; tests/boot/matrix.toml lists the boots.
+
+-include tests/guests/guests.mk tests/bare/bare.mk
+
+# A stand-in for Orlop: the harness and tools/run.py are tested with it.
+$(B)/stand_in.bin: tests/boot/stand_in.asm
+	$(call say,NASM,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(NASM) -f bin -Werror -o $@ $<
+
+# All that the boot tests boot.
+.PHONY: boot-files unit-programs
+boot-files: $(B)/orlop.elf $(B)/orlop.iso $(B)/stand_in.bin $(B)/bare.elf guests
+unit-programs: $(UNIT_TESTS:%=$(U)/%)
+
+.PHONY: check test test-now test-long references lint check-layers check-image
+JOBS ?= $(shell nproc)
+RUN_TESTS = $(PYTHON) tools/run_tests.py --make '$(MAKE)' --jobs $(JOBS)
+
+## check: before each commit, under 90 s: unit tests with one compiler, layers, one boot
+check: check-layers
+	+$(Q)$(RUN_TESTS) --check
+
+## test: all tests but the long ones [T=name: those of that name, T=list: their names]; the last line
+##      is `N passed, N failed`
+test: deps-test
+	+$(Q)$(MAKE) --no-print-directory test-now
+test-now:
+	+$(Q)$(RUN_TESTS) $(if $(T),--only '$(T)')
+
+## test-long: all tests, the long ones too
+test-long: deps-test
+	+$(Q)$(RUN_TESTS) --long $(if $(T),--only '$(T)')
+
+## references: run again, without Orlop, what tests compare with (tests/data/bare)
+references: boot-files
+	$(Q)$(PYTHON) tools/references.py
+
+## check-layers: includes go down the levels, and every header compiles alone
+check-layers:
+	$(Q)$(PYTHON) tools/check_layers.py
+
+## check-image: the loaded image: header, W^X, no FPU instruction, size, built twice the same
+check-image: $(B)/orlop.elf
+	$(Q)$(PYTHON) tools/check_image.py $<
+
+## lint: layers, clang-format, clang-tidy, cppcheck, Python and shell syntax
+lint: check-layers
+	$(Q)CC='$(CC)' sh tools/lint.sh
