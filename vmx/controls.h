@@ -189,6 +189,10 @@ enum vmx_misc_bit { VMX_MISC_BITS(MISC_MASK) VMX_MISC_WIDE = 1ull << 63 };
 #undef BASIC_MASK
 #undef MISC_MASK
 
+/* In the capability MSR of a control word: bit N "must be 1", bit 32+N "may be 1". Section A.2. */
+#define CONTROL_MUST_BE_1(mask) ((uint64_t)(mask) & 0xFFFFFFFF)
+#define CONTROL_MAY_BE_1(mask)  ((uint64_t)(mask) << 32)
+
 /* The fields of IA32_VMX_BASIC and IA32_VMX_MISC that are more than one bit. */
 #define VMX_BASIC_REVISION_MASK     0x000000007FFFFFFFull
 #define VMX_BASIC_REGION_SIZE_MASK  0x00001FFF00000000ull /* bytes, at most 4096 */
