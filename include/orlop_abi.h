@@ -25,10 +25,10 @@
 /* Feature bits, leaf ORLOP_CPUID_VERSION, EBX. */
 #define ORLOP_FEATURE_HYPERCALLS (1 << 0) /* VMCALL as below */
 
-/* Hypercalls: VMCALL at CPL 0 with RAX = number and RBX = ORLOP_CALL_SIGNATURE ("Orlop", the first
- * letter in the lowest byte); in 32-bit code only ECX-free registers' low halves exist, so there
- * EBX = ORLOP_CALL_SIGNATURE_32. RAX returns the result, or one of the negative errors. At another
- * CPL or with another signature the instruction gets the #UD that it gets without Orlop. */
+/* Hypercalls: VMCALL at CPL 0 with RAX = number and RBX = ORLOP_CALL_SIGNATURE, which is "Orlop"
+ * with the first letter in the lowest byte; outside 64-bit mode EBX holds its lower half,
+ * ORLOP_CALL_SIGNATURE_32, and EAX the number. RAX returns the result, or a negative error. At
+ * another CPL, or with another signature, the instruction gets the #UD that it gets without Orlop. */
 #define ORLOP_CALL_SIGNATURE    0x706f6c724f
 #define ORLOP_CALL_SIGNATURE_32 0x6f6c724f
 #define ORLOP_CALL_VERSION      0 /* returns ORLOP_VERSION */

@@ -10,7 +10,12 @@
 
 #include "base/types.h"
 
-enum msr_access { MSR_PASS, MSR_GUARD, MSR_FAULT };
+/* What an access to an MSR of the table meets. */
+enum msr_access {
+    MSR_PASS,  /* no exit */
+    MSR_GUARD, /* exits, and a rule decides */
+    MSR_FAULT, /* exits, and is #GP(0) */
+};
 
 /* Whether the guest could make the processor read or write memory that EPT does not cover. */
 enum msr_memory {
@@ -39,7 +44,7 @@ struct msr_policy {
     bool pebs_passes;           /* CPUID_PASSES_PEBS */
 };
 
-/* One row for `make`-time tables, the documentation and tests. */
+/* One row of the table, as data for tests and listings. */
 struct msr_row {
     uint32_t first, last;
     const char *name;
@@ -50,7 +55,7 @@ struct msr_row {
 extern const struct msr_row msr_rows[];
 extern const unsigned msr_row_count;
 
-/* Fills the 4 KiB MSR bitmap (SDM vol. 3C, 25.6.9): a set bit makes the access exit. */
+/* Fills the 4 KiB MSR bitmap: a set bit makes the access exit. */
 #define MSR_BITMAP_BYTES 4096
 void msr_bitmap_build(uint8_t bitmap[MSR_BITMAP_BYTES], const struct msr_policy *policy);
 
@@ -60,11 +65,11 @@ enum msr_action msr_read_rule(const struct msr_policy *policy, uint32_t index, u
 /* What the guest sees of a value that MSR_DO_NATIVE has read. */
 uint64_t msr_read_filter(const struct msr_policy *policy, uint32_t index, uint64_t native);
 
-/* WRMSR of *value to `index` exited. `now` is the MSR's present value where msr_write_needs_now()
- * says so, else ignored. For MSR_DO_NATIVE *value is what is to be written; it may have lost bits
+/* WRMSR of *value to `index` exited. `now` is the MSR's present value, as the CPU has it, where
+ * msr_write_needs_now() says so; else it is ignored. For MSR_DO_NATIVE *value is what is to be written; it may have lost bits
  * that the guest must not set. */
 enum msr_action msr_write_rule(const struct msr_policy *policy, uint32_t index, uint64_t now,
                                uint64_t *value);
 
-/* IA32_APIC_BASE alone is judged against its present value. */
+/* Whether msr_write_rule() looks at `now`: IA32_APIC_BASE and IA32_MISC_ENABLE. */
 bool msr_write_needs_now(uint32_t index);
