@@ -125,13 +125,21 @@ static void put_signed(struct output *out, const struct spec *spec, int64_t valu
     put_number(out, spec, sign, magnitude, 10, false);
 }
 
-/* One conversion. False: not one of ours, nothing was written and no argument taken. */
+/* `%ls` and the like mean arguments of other types. */
+static bool takes_size(char conversion)
+{
+    return conversion != 's' && conversion != 'c' && conversion != 'p' && conversion != '%';
+}
+
+/* One conversion. False: not one of ours, nothing was written and its argument is not taken. */
 static bool put_conversion(struct output *out, const struct spec *spec, char conversion,
                            struct arguments *arguments)
 {
     uint64_t value;
     char c;
 
+    if (spec->size != SIZE_INT && !takes_size(conversion))
+        return false;
     switch (conversion) {
     case 'd':
     case 'i':

@@ -118,12 +118,9 @@ static enum outcome copy_record(struct log_ring *ring, uint64_t sequence, struct
 {
     struct log_record *record = record_at(ring, sequence);
     uint64_t wanted = slot_state(sequence, COMMITTED);
-    uint64_t state = __atomic_load_n(&record->sequence, __ATOMIC_ACQUIRE);
 
-    if (state < wanted)
+    if (__atomic_load_n(&record->sequence, __ATOMIC_ACQUIRE) < wanted)
         return READ_UNCOMMITTED;
-    if (state > wanted)
-        return READ_OVERWRITTEN;
     load_words(out, record);
     if (__atomic_load_n(&record->sequence, __ATOMIC_RELAXED) != wanted)
         return READ_OVERWRITTEN;
