@@ -51,13 +51,33 @@ static void merge_around(struct memory_map *map, uint32_t index)
     merge_with_previous(map, index);
 }
 
+/* `part` lies in the gap before range `index`: lets a neighbour of its type grow over it. */
+static bool grow_neighbour(struct memory_map *map, uint32_t index, struct memory_range part)
+{
+    struct memory_range *next = &map->ranges[index], *previous = index ? next - 1 : NULL;
+    if (previous && previous->end == part.base && previous->type == part.type) {
+        previous->end = part.end;
+        merge_with_previous(map, index);
+        return true;
+    }
+    bool grows = index < map->count && next->base == part.end && next->type == part.type;
+    if (grows)
+        next->base = part.base;
+    return grows;
+}
+
 /* `part` lies in the gap before range `index`. */
 static enum error fill_gap(struct memory_map *map, uint32_t index, struct memory_range part)
 {
-    if (map->count == MEMORY_MAP_MAX)
+    if (strictness[part.type] < strictness[map->lost])
+        return ERROR_NO_SPACE; /* it may be what was lost that lies here */
+    if (grow_neighbour(map, index, part))
+        return ERROR_NONE;
+    if (map->count == MEMORY_MAP_MAX) {
+        map->lost = part.type;
         return ERROR_NO_SPACE;
+    }
     insert_range(map, index, part);
-    merge_around(map, index);
     return ERROR_NONE;
 }
 
@@ -115,80 +135,6 @@ enum error memory_map_set(struct memory_map *map, uint64_t base, uint64_t end, u
     return paint(map, base, end, known_type(type), true);
 }
 
-/* The whole pages of a usable range; empty for any other. */
-static struct memory_range usable_pages(const struct memory_range *range)
-{
-    struct memory_range pages = {0, 0, range->type};
-    if (range->type != MEMORY_USABLE || range->base > UINT64_MAX - PAGE_MASK)
-        return pages;
-    pages.base = ALIGN_UP(range->base, PAGE_SIZE);
-    pages.end = max_u64(pages.base, ALIGN_DOWN(range->end, PAGE_SIZE));
-    return pages;
-}
-
-/* Does one of `avoid` overlap [base, end)? If so, `*below` is where the lowest such begins. */
-static bool is_taken(const struct memory_range *avoid, unsigned count, uint64_t base, uint64_t end,
-                     uint64_t *below)
-{
-    bool taken = false;
-    *below = end;
-    for (unsigned i = 0; i < count; i++) {
-        if (avoid[i].base < end && base < avoid[i].end && avoid[i].base < avoid[i].end) {
-            taken = true;
-            *below = min_u64(*below, avoid[i].base);
-        }
-    }
-    return taken;
-}
-
-/* Each turn but the last goes below one more of `avoid`, so there are at most avoid_count + 1. */
-static bool find_in_range(struct memory_range pages, uint64_t size, uint64_t align,
-                          const struct memory_range *avoid, unsigned avoid_count, uint64_t *base)
-{
-    uint64_t end = ALIGN_DOWN(pages.end, align), below;
-    while (end > pages.base && end - pages.base >= size) {
-        if (!is_taken(avoid, avoid_count, end - size, end, &below)) {
-            *base = end - size;
-            return true;
-        }
-        end = ALIGN_DOWN(below, align);
-    }
-    return false;
-}
-
-static enum error find_highest(const struct memory_map *map, uint64_t size, uint64_t align,
-                               struct memory_range within, const struct memory_range *avoid,
-                               unsigned avoid_count, uint64_t *base)
-{
-    for (uint32_t i = map->count; i-- > 0;) {
-        struct memory_range range = map->ranges[i];
-        range.base = max_u64(range.base, within.base);
-        range.end = min_u64(range.end, within.end);
-        if (range.base < range.end &&
-            find_in_range(usable_pages(&range), size, align, avoid, avoid_count, base))
-            return ERROR_NONE;
-    }
-    return ERROR_NOT_FOUND;
-}
-
-enum error memory_map_find_top(const struct memory_map *map, uint64_t size, uint64_t align,
-                               uint64_t limit, const struct memory_range *avoid,
-                               unsigned avoid_count, uint64_t *base)
-{
-    if (size == 0 || size > UINT64_MAX - PAGE_MASK || align == 0 || (align & (align - 1)))
-        return ERROR_RANGE;
-    return find_highest(map, ALIGN_UP(size, PAGE_SIZE), max_u64(align, PAGE_SIZE),
-                        (struct memory_range){0, limit, 0}, avoid, avoid_count, base);
-}
-
-enum error memory_map_find_low_page(const struct memory_map *map, const struct memory_range *avoid,
-                                    unsigned avoid_count, uint64_t low, uint64_t high,
-                                    uint64_t *base)
-{
-    return find_highest(map, PAGE_SIZE, PAGE_SIZE, (struct memory_range){low, high, 0}, avoid,
-                        avoid_count, base);
-}
-
 uint32_t memory_map_type_of(const struct memory_map *map, uint64_t base, uint64_t end)
 {
     uint32_t i = range_from(map, base);
@@ -201,27 +147,7 @@ uint32_t memory_map_type_of(const struct memory_map *map, uint64_t base, uint64_
 bool memory_map_holds_ram(const struct memory_map *map, uint64_t base, uint64_t end)
 {
     for (uint32_t i = range_from(map, base); i < map->count && map->ranges[i].base < end; i++)
-        if (strictness[map->ranges[i].type] < strictness[MEMORY_RESERVED])
+        if (base < end && strictness[map->ranges[i].type] < strictness[MEMORY_RESERVED])
             return true;
     return false;
-}
-
-uint64_t memory_map_top(const struct memory_map *map)
-{
-    for (uint32_t i = map->count; i-- > 0;) {
-        struct memory_range pages = usable_pages(&map->ranges[i]);
-        if (pages.base < pages.end)
-            return pages.end;
-    }
-    return 0;
-}
-
-uint64_t memory_map_usable_bytes(const struct memory_map *map)
-{
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < map->count; i++) {
-        struct memory_range pages = usable_pages(&map->ranges[i]);
-        bytes += pages.end - pages.base;
-    }
-    return bytes;
 }

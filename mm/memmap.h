@@ -27,6 +27,7 @@ struct memory_range {
 /* All zeroes is the empty map. */
 struct memory_map {
     uint32_t count;
+    uint32_t lost; /* the strictest type that found no room; 0: all did */
     struct memory_range ranges[MEMORY_MAP_MAX];
 };
 
@@ -35,7 +36,8 @@ struct memory_map {
  * last byte of the address space belongs to nobody).
  * ERROR_NO_SPACE: the table is full or has one entry left. The map is still normalised and errs on
  * the safe side: a usable part may be missing, a whole range may have become stricter, nothing is
- * looser than what was added so far. Memory that was a gap may have stayed one. */
+ * looser than what was added so far. What found no room in a gap left the gap as it was, and from
+ * then on no looser type is let into gaps. */
 MUST_CHECK enum error memory_map_add(struct memory_map *map, uint64_t base, uint64_t length,
                                      uint32_t type);
 
