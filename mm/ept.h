@@ -117,10 +117,11 @@ enum ept_fill ept_map_on_touch(struct ept *ept, gpa_t address);
 /* Gives dropped tables back, after every CPU invalidated. */
 void ept_reclaim(struct ept *ept);
 
-/* Maps one page of 4 KiB: `rights` of EPT_R, EPT_W, EPT_X, `type` one of MEMORY_TYPE_*. Larger pages
- * are split first, the rest keeping address, rights and type; in hidden ranges this never takes
- * from the reserve. The caller invalidates. ERROR_RANGE: addresses, rights or type that no entry
- * can have. ERROR_NO_SPACE: too few free tables (ept_drop_touched() may help); nothing changed. */
+/* Maps one page of 4 KiB: `rights` of EPT_R, EPT_W, EPT_X, `type` one of MEMORY_TYPE_*. Larger
+ * pages are split first, the rest keeping address, rights and type; in hidden ranges this never
+ * takes from the reserve. The caller invalidates. ERROR_RANGE: addresses, rights or type that no
+ * entry can have. ERROR_NO_SPACE: too few free tables (ept_drop_touched() may help); nothing
+ * changed. */
 MUST_CHECK enum error ept_set_page(struct ept *ept, gpa_t page, hpa_t frame, uint64_t rights,
                                    uint8_t type);
 
