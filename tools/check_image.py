@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+"""Checks build/orlop.elf as a file, without running it:
+
+- the multiboot2 header is where a loader looks for it, aligned, and its sum is right;
+- no segment is both writable and executable;
+- no instruction of the text touches the FPU, MMX, SSE or AVX: these registers are the guest's;
+- what is loaded fits in 128 KiB;
+- and with --twice, that two builds in two folders, at two times, give the same files.
+"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+HEADER_MAGIC = 0xE85250D6
+HEADER_SEARCH_BYTES = 32768
+SIZE_LIMIT = 128 * 1024
+PT_LOAD, PF_X, PF_W = 1, 1, 2
+
+# Registers, and instructions that touch them without naming one.
+FPU_REGISTER = re.compile(r"\b([xyz]mm\d+|mm[0-7]|st(\(\d\))?|k[0-7]|bnd[0-3]|tmm[0-7])\b")
+FPU_INSTRUCTION = re.compile(
+    r"^(f(?!s\b|s:)\w+|emms|(v?ld|v?st)mxcsr|x(save|rstor)\w*|v?zero(all|upper)|wait|maskmovq)$")
+
+
+def check_header(data):
+    """What is wrong with the multiboot2 header."""
+    for offset in range(0, min(len(data), HEADER_SEARCH_BYTES) - 15, 8):
+        magic, architecture, length, checksum = struct.unpack_from("<IIII", data, offset)
+        if magic == HEADER_MAGIC:
+            break
+    else:
+        return [f"no multiboot2 header on an 8-byte boundary of the first {HEADER_SEARCH_BYTES}"]
+    problems = []
+    if (magic + architecture + length + checksum) & 0xFFFFFFFF:
+        problems.append("multiboot2 header: the checksum is wrong")
+    if architecture != 0:
+        problems.append(f"multiboot2 header: architecture {architecture} is not i386")
+    if offset + length > min(len(data), HEADER_SEARCH_BYTES):
+        problems.append(f"multiboot2 header: it ends past {HEADER_SEARCH_BYTES}")
+    elif data[offset + length - 8:offset + length] != struct.pack("<HHI", 0, 0, 8):
+        problems.append("multiboot2 header: it does not end with the end tag")
+    return problems
+
+
+def load_segments(data):
+    """(flags, memory size) of each PT_LOAD of an ELF64."""
+    if data[:6] != b"\x7fELF\x02\x01":
+        raise ValueError("not a little-endian ELF64")
+    table, = struct.unpack_from("<Q", data, 32)
+    entry_bytes, entries = struct.unpack_from("<HH", data, 54)
+    segments = []
+    for i in range(entries):
+        kind, flags, _, _, _, _, memory = struct.unpack_from("<IIQQQQQ", data,
+                                                             table + i * entry_bytes)
+        if kind == PT_LOAD:
+            segments.append((flags, memory))
+    return segments
+
+
+def check_segments(segments):
+    """Rights and size of what is loaded."""
+    problems = [f"segment {i} is writable and executable"
+                for i, (flags, _) in enumerate(segments) if flags & PF_W and flags & PF_X]
+    size = sum(memory for _, memory in segments)
+    if not size:
+        problems.append("nothing is loaded")
+    if size > SIZE_LIMIT:
+        problems.append(f"{size} bytes are loaded, more than {SIZE_LIMIT}")
+    return problems
+
+
+def check_instructions(listing):
+    """FPU instructions in what objdump lists (Intel syntax, without raw bytes)."""
+    problems, count, function = [], 0, "?"
+    for line in listing.splitlines():
+        start = re.match(r"[0-9a-f]+ <(.*)>:$", line)
+        if start:
+            function = start.group(1)
+            continue
+        code = re.match(r"\s*[0-9a-f]+:\s+(.*)$", line)
+        if not code:
+            continue
+        count += 1
+        text = re.sub(r"<.*>|#.*", "", code.group(1))
+        words = [word for word in text.split() if word not in ("rep", "repz", "repnz", "lock", "bnd")]
+        if words and (FPU_INSTRUCTION.match(words[0]) or FPU_REGISTER.search(text)):
+            problems.append(f"{function}: {text.strip()}")
+    if not count:
+        problems.append("objdump listed no instruction")
+    return problems
+
+
+def disassemble(path):
+    result = subprocess.run(["objdump", "-d", "-M", "intel", "--no-show-raw-insn", "-j", ".text",
+                             str(path)], capture_output=True, text=True, check=True)
+    return result.stdout
+
+
+def check_image(path):
+    """All that is wrong with an image."""
+    data = pathlib.Path(path).read_bytes()
+    return [*check_header(data), *check_segments(load_segments(data)),
+            *check_instructions(disassemble(path))]
+
+
+def copy_tree(root, target):
+    """The files of the tree that are not ignored, as they are now."""
+    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others",
+                             "--exclude-standard"], capture_output=True, check=True).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        if (root / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, target / name)
+
+
+def build_twice(root, compiler="gcc"):
+    """Builds the tree in two folders and compares what comes out."""
+    epoch = "1600000000"
+    products = ("build/orlop.elf", "build/orlop.iso")
+    with tempfile.TemporaryDirectory(prefix="orlop-twice-") as folder:
+        trees = [pathlib.Path(folder) / name for name in ("a", "another/folder")]
+        for tree in trees:
+            tree.mkdir(parents=True)
+            copy_tree(root, tree)
+            result = subprocess.run(
+                ["make", "-C", str(tree), f"CC={compiler}", f"SOURCE_DATE_EPOCH={epoch}", "all"],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            if result.returncode:
+                return [f"the build of a copy failed:\n{result.stdout}"]
+        return [f"two builds differ: {name}" for name in products
+                if (trees[0] / name).read_bytes() != (trees[1] / name).read_bytes()]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("image")
+    parser.add_argument("--twice", action="store_true", help="also build twice and compare")
+    arguments = parser.parse_args()
+    problems = check_image(arguments.image)
+    if arguments.twice:
+        problems += build_twice(pathlib.Path(__file__).resolve().parents[1])
+    for problem in problems:
+        print(problem)
+    if not problems:
+        size = sum(memory for _, memory in load_segments(
+            pathlib.Path(arguments.image).read_bytes()))
+        print(f"image: header, rights, instructions and size ({size} bytes) are right")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
