@@ -127,5 +127,6 @@ enum vmx_feature_control {
 
 /* What IA32_FEATURE_CONTROL allows outside SMX operation, where Orlop runs. For VMXON_AFTER_WRITE
  * `*write` is the value to write: the lock and VMX outside SMX are added, all else stays. The MSR
- * is per CPU and lives until the reset. Vol. 3, section 24.7, Enabling and Entering VMX Operation. */
+ * is per CPU and lives until the reset. SDM vol. 3, section 24.7, Enabling and Entering VMX
+ * Operation. */
 enum vmx_feature_control vmx_feature_control_judge(uint64_t value, uint64_t *write);

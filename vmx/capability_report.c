@@ -132,6 +132,13 @@ static void compare_bits(struct comparison *c, uint64_t different)
     }
 }
 
+/* The four older control words say nothing that the words in use do not say by name. */
+static bool compared(const struct vmx_word *word)
+{
+    return word->kind != VMX_WORD_STATE &&
+           (word->kind != VMX_WORD_CONTROLS || word->bits->name != NULL);
+}
+
 unsigned vmx_capabilities_differ(const struct vmx_capabilities *a, unsigned cpu_a,
                                  const struct vmx_capabilities *b, unsigned cpu_b,
                                  const struct vmx_report_sink *sink)
@@ -142,7 +149,7 @@ unsigned vmx_capabilities_differ(const struct vmx_capabilities *a, unsigned cpu_
         c.word = &vmx_word_table[i];
         c.a = vmx_word_value(a, c.word);
         c.b = vmx_word_value(b, c.word);
-        if (c.word->kind != VMX_WORD_STATE)
+        if (compared(c.word))
             compare_bits(&c, (c.a ^ c.b) & ~compare_fields(&c));
     }
     return c.lines;

@@ -44,6 +44,7 @@ const struct vmx_word_field vmx_word_field_table[] = {
     {OFFSET(misc), VMX_MISC_CR3_TARGETS_MASK, "CR3-target values"},
     {OFFSET(misc), VMX_MISC_MSR_LIST_MASK, "MSR-list size, in 512s, minus 1"},
     {OFFSET(misc), VMX_MISC_MSEG_REVISION_MASK, "MSEG revision identifier"},
+    {OFFSET(vmcs_enum), BITS(9, 1), "highest index of a VMCS field"},
     {OFFSET(ept_vpid), EPT_VPID_CAP_HLAT_MASK, "largest HLAT prefix size"},
 };
 const size_t vmx_word_field_count = ARRAY_SIZE(vmx_word_field_table);

@@ -146,13 +146,13 @@ bool vmx_requirements_check(const struct vmx_capabilities *caps,
     return suitable;
 }
 
-/* What can be done on bare metal, and above a hypervisor: a program that can be told to offer it. */
+/* What can be done on bare metal, and above a hypervisor, which can be told to offer it. */
 static const char *const advice_texts[VMX_ADVICE_COUNT][2] = {
     [VMX_ADVICE_NONE] = {"Orlop goes on without it", "Orlop goes on without it"},
     [VMX_ADVICE_VENDOR] = {"Orlop runs on Intel processors (AMD's SVM is another mechanism)",
                            "Orlop needs an Intel host whose hypervisor offers nested VMX"},
-    [VMX_ADVICE_FIRMWARE] = {"switch on virtualization (VT-x, VMX) in the firmware setup, save, and "
-                             "turn the machine off and on",
+    [VMX_ADVICE_FIRMWARE] = {"switch on virtualization (VT-x, VMX) in the firmware setup, save, "
+                             "and turn the machine off and on",
                              "start QEMU with -cpu host, and the host's kvm_intel with nested=1"},
     [VMX_ADVICE_PROCESSOR] = {"Orlop needs an Intel Core processor of 2010 (Westmere) or later",
                               "start QEMU with -cpu host, and the host's kvm_intel with nested=1, "
