@@ -32,7 +32,7 @@ CFLAGS_HOST := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kerne
 all: $(B)/orlop.elf $(B)/orlop.iso
 
 # Assembly takes every number from C: a file of constants is compiled, and read back as %define.
-$(O)/asm_constants.inc: kernel/asm_constants.c.in Makefile
+$(O)/asm_constants.inc: tools/asm_constants.c.in Makefile
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_HOST) -MD -MF $(O)/asm_constants.d -MT $@ -x c -S -o $(O)/asm_constants.s $<
@@ -57,7 +57,7 @@ $(O)/orlop.pass1: $(OBJECTS) $(O)/no_symbols.o linker.ld
 	    -T linker.ld -o $@ $(OBJECTS) $(O)/no_symbols.o
 $(O)/no_symbols.o: tools/gen_symbols.py
 	$(Q)mkdir -p $(@D)
-	$(Q)python3 tools/gen_symbols.py > $(@:.o=.c)
+	$(Q)python3 tools/gen_symbols.py --empty > $(@:.o=.c)
 	$(Q)$(CC) $(CFLAGS_HOST) -c -o $@ $(@:.o=.c)
 $(O)/symbols.o: $(O)/orlop.pass1 tools/gen_symbols.py
 	$(call say,SYMS,$@)

@@ -46,7 +46,7 @@
       handle_entry_failure)                                                                        \
     X(34, ENTRY_FAILURE_MSR_LOADING, "VM-entry failure due to MSR loading", handle_entry_failure)  \
     X(36, MWAIT, "MWAIT", handle_unexpected)                                                       \
-    X(37, MONITOR_TRAP_FLAG, "monitor trap flag", handle_mtf)                                      \
+    X(37, MONITOR_TRAP_FLAG, "monitor trap flag", handle_unexpected)                                      \
     X(39, MONITOR, "MONITOR", handle_unexpected)                                                   \
     X(40, PAUSE, "PAUSE", handle_unexpected)                                                       \
     X(41, ENTRY_FAILURE_MACHINE_CHECK, "VM-entry failure due to machine-check event",              \

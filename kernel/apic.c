@@ -1,0 +1,70 @@
+#include "kernel/apic.h"
+
+#include "base/hw.h"
+#include "base/x86/apic.h"
+#include "base/x86/cpuid.h"
+#include "base/x86/msr.h"
+#include "mm/host_tables.h"
+
+/* A sender waits so long, in polls, for the APIC to accept an earlier message. */
+#define BUSY_POLLS 100000
+
+/* Delivery modes and level (SDM vol. 3A, 11.6.1 "Interrupt Command Register (ICR)"). */
+static const uint32_t icr_low[] = {
+    [APIC_IPI_NMI] = ICR_DELIVERY_NMI | ICR_LEVEL_ASSERT,
+    [APIC_IPI_INIT] = ICR_DELIVERY_INIT | ICR_LEVEL_ASSERT,
+    [APIC_IPI_STARTUP] = ICR_DELIVERY_STARTUP | ICR_LEVEL_ASSERT,
+};
+
+static volatile uint32_t *registers_at(struct cpu *cpu, uint64_t page)
+{
+    uint64_t address = (uint64_t)percpu_slot(cpu->number, LAYOUT_SLOT_APIC);
+    host_tables_map(address, HPA(page), HOST_DEVICE);
+    return (volatile uint32_t *)address;
+}
+
+static bool wait_idle(volatile uint32_t *apic)
+{
+    for (unsigned poll = 0; poll < BUSY_POLLS; poll++) {
+        if (!(apic[APIC_ICR_LOW / 4] & ICR_STATUS_PENDING))
+            return true;
+        hw_pause();
+    }
+    return false;
+}
+
+static bool send_xapic(uint64_t page, uint32_t apic_id, uint32_t low)
+{
+    volatile uint32_t *apic = registers_at(this_cpu(), page);
+    if (apic_id > 0xFF || !wait_idle(apic))
+        return false;
+    uint32_t half_written = apic[APIC_ICR_HIGH / 4];
+    apic[APIC_ICR_HIGH / 4] = apic_id << 24;
+    apic[APIC_ICR_LOW / 4] = low; /* this write sends */
+    bool sent = wait_idle(apic);
+    apic[APIC_ICR_HIGH / 4] = half_written;
+    return sent;
+}
+
+bool apic_send(uint32_t apic_id, enum apic_ipi what, uint8_t page)
+{
+    uint64_t base = hw_rdmsr(MSR_IA32_APIC_BASE);
+    uint32_t low = icr_low[what] | page;
+    if (!(base & APIC_BASE_EN))
+        return false;
+    if (base & APIC_BASE_EXTD) {
+        hw_wrmsr(MSR_IA32_X2APIC_ICR, (uint64_t)apic_id << 32 | low);
+        return true;
+    }
+    return send_xapic(base & APIC_BASE_ADDRESS_MASK, apic_id, low);
+}
+
+uint32_t apic_id_of_this_cpu(void)
+{
+    if (hw_cpuid(CPUID_LEAF_VENDOR, 0).eax >= CPUID_LEAF_TOPOLOGY) {
+        struct cpuid_regs topology = hw_cpuid(CPUID_LEAF_TOPOLOGY, 0);
+        if (topology.ebx & 0xFFFF)
+            return topology.edx;
+    }
+    return hw_cpuid(CPUID_LEAF_FEATURES, 0).ebx >> 24;
+}

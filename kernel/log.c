@@ -1,0 +1,186 @@
+#include "kernel/log.h"
+
+#include "base/hw.h"
+#include "base/layout.h"
+#include "kernel/percpu.h"
+#include "kernel/stop.h"
+#include "kernel/time.h"
+#include "lib/format.h"
+#include "lib/spinlock.h"
+#include "lib/string.h"
+
+#define EARLY_RECORDS   16
+#define LINE_BYTES      (LOG_RECORD_TEXT + 48)
+#define LINE_PERIOD_US  250000 /* four lines a second, once the port is the guest's */
+
+static struct log_record early_records[EARLY_RECORDS];
+static struct log_ring ring;
+static uint64_t cursor; /* what the port has had */
+static uint64_t missed;
+static uint64_t missed_told;
+static struct uart uart;
+static struct spinlock port_lock;
+static enum log_level threshold = LOG_DEBUG; /* until the options say */
+static bool port_is_ours, drain_after_launch, taken;
+static uint64_t next_line_us;
+static void (*mirror)(const char *text, size_t length);
+
+void log_start(void) { log_ring_init(&ring, early_records, EARLY_RECORDS); }
+void log_set_mirror(void (*write)(const char *text, size_t length)) { mirror = write; }
+
+static size_t render(char line[LINE_BYTES], const struct log_record *record)
+{
+    static const char *const marks[] = {"error: ", "warning: ", "", ""};
+    uint64_t us = time_us_at(record->tsc);
+    return format(line, LINE_BYTES, "[%llu.%06llu] cpu%u %s%.*s\n",
+                  (unsigned long long)us / 1000000, (unsigned long long)us % 1000000, record->cpu,
+                  marks[record->level & 3], (int)record->length, record->text);
+}
+
+static void put_record(const struct log_record *record)
+{
+    char line[LINE_BYTES];
+    size_t length = render(line, record);
+    uart_write(&uart, line, length);
+    if (mirror)
+        mirror(line, length);
+}
+
+static void tell_missed(void)
+{
+    char line[LINE_BYTES];
+    if (missed == missed_told)
+        return;
+    size_t length = format(line, sizeof(line), "log: %llu lines were lost before they were printed\n",
+                           (unsigned long long)(missed - missed_told));
+    missed_told = missed;
+    uart_write(&uart, line, length);
+}
+
+/* Everything that waits, in order. Whoever finds another CPU at it may leave: that CPU looks again
+ * after it let go of the lock. */
+static void drain_all(void)
+{
+    struct log_record record;
+    while (log_ring_last(&ring, 1) >= cursor && spin_try_lock(&port_lock)) {
+        bool any = false;
+        while (log_ring_read(&ring, &cursor, &record, &missed)) {
+            tell_missed();
+            if (record.level <= threshold)
+                put_record(&record);
+            any = true;
+        }
+        spin_unlock(&port_lock);
+        if (!any)
+            return;
+    }
+}
+
+void log_line(enum log_level level, const char *area, const char *text, ...)
+{
+    char line[LOG_RECORD_TEXT + 8];
+    if (level > threshold)
+        return;
+    size_t length = format(line, sizeof(line), "%s: ", area);
+    va_list arguments;
+    va_start(arguments, text);
+    length += vformat(line + length, sizeof(line) - length, text, arguments);
+    va_end(arguments);
+    struct cpu *cpu = this_cpu();
+    log_ring_write(&ring, hw_rdtsc(), (uint16_t)cpu->number, (uint8_t)level, line, length);
+    if (port_is_ours)
+        drain_all();
+    else if (drain_after_launch && stop_cpus())
+        percpu_attend(percpu_get(0), ATTENTION_LOG);
+}
+
+void log_open_serial(const struct options *options)
+{
+    threshold = options->log_level;
+    drain_after_launch = options->serial_after == SERIAL_AFTER_LINES;
+    if (options->serial_port == 0 ||
+        uart_probe_and_init(&uart, options->serial_port, options->serial_baud) !=
+            ERROR_NONE) {
+        drain_after_launch = false;
+        return;
+    }
+    port_is_ours = true;
+    uart_write(&uart, "\n", 1); /* the boot loader may have left a line unfinished */
+    drain_all();
+}
+
+void log_grow(struct log_record *buffer, uint64_t records)
+{
+    struct log_record record;
+    struct log_ring old = ring;
+    uint64_t from = log_ring_last(&old, EARLY_RECORDS), skipped = 0;
+    log_ring_init(&ring, buffer, records);
+    while (log_ring_read(&old, &from, &record, &skipped))
+        log_ring_write(&ring, record.tsc, record.cpu, record.level, record.text, record.length);
+    cursor = port_is_ours ? ring.next : 0; /* an open port has had them all */
+}
+
+void log_release_serial(void)
+{
+    if (port_is_ours) {
+        drain_all();
+        uart_release(&uart);
+    }
+    port_is_ours = false;
+}
+
+bool log_has_lines(void) { return drain_after_launch && !taken && ring.next != cursor; }
+
+uint64_t log_drain_line(void)
+{
+    struct log_record record;
+    struct uart_saved guests;
+    uint64_t now = time_us();
+    if (!log_has_lines())
+        return 0;
+    if (now < next_line_us)
+        return next_line_us - now;
+    next_line_us = now + LINE_PERIOD_US;
+    if (!spin_try_lock(&port_lock))
+        return LINE_PERIOD_US;
+    if (uart_borrow(&uart, &guests)) {
+        if (log_ring_read(&ring, &cursor, &record, &missed)) {
+            tell_missed();
+            put_record(&record);
+        }
+        uart_return(&uart, &guests);
+    }
+    spin_unlock(&port_lock);
+    return log_has_lines() ? LINE_PERIOD_US : 0;
+}
+
+void log_take_serial(void)
+{
+    if (!taken && uart.present)
+        uart_take(&uart);
+    taken = true;
+    port_is_ours = false;
+}
+
+void log_print(const char *text, ...)
+{
+    char line[LINE_BYTES];
+    va_list arguments;
+    va_start(arguments, text);
+    size_t length = vformat(line, sizeof(line), text, arguments);
+    va_end(arguments);
+    length = length < sizeof(line) ? length : sizeof(line) - 1;
+    uart_write(&uart, line, length);
+    if (mirror)
+        mirror(line, length);
+}
+
+void log_print_last(uint64_t count)
+{
+    struct log_record record;
+    uint64_t at = log_ring_last(&ring, count), skipped = 0;
+    do {
+        while (log_ring_read(&ring, &at, &record, &skipped))
+            put_record(&record);
+    } while (log_ring_skip(&ring, &at, &skipped));
+}

@@ -1,0 +1,40 @@
+/* The log: a lock-free ring, and the serial port that it is drained to (base/log.h has the calls that
+ * write a line). Until the launch each line also goes out at once; afterwards the port is the
+ * guest's, and the BSP alone borrows it for whole lines, a few a second, or nobody does
+ * (`serial_after=panic`). */
+#pragma once
+
+#include "base/log.h"
+#include "boot/options.h"
+#include "drivers/serial/uart.h"
+#include "lib/log_ring.h"
+
+/* Before anything else: lines go to a small ring in the image, and nowhere else yet. */
+void log_start(void);
+
+/* Open the port that the options name, and print what the ring already holds. Says nothing where
+ * the port is absent: there is no one to tell. */
+void log_open_serial(const struct options *options);
+
+/* Move to a larger ring, which keeps what the first one held. `records` is a power of two. */
+void log_grow(struct log_record *buffer, uint64_t records);
+
+/* The guest takes over the port: it is put back as it was found. */
+void log_release_serial(void);
+
+/* Whether lines wait, and the BSP is to come and fetch them. Cheap. */
+bool log_has_lines(void);
+
+/* Borrow the port for at most one line, if it is due. Returns microseconds until the next one is, 0
+ * where nothing waits. BSP only, root mode. */
+uint64_t log_drain_line(void);
+
+/* For a panic: take the port for good, and print without the ring. */
+void log_take_serial(void);
+void log_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print the last `count` lines of the ring. Panic only. */
+void log_print_last(uint64_t count);
+
+/* Each line of a panic or refusal also goes there. */
+void log_set_mirror(void (*write)(const char *text, size_t length));

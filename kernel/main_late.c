@@ -1,0 +1,207 @@
+/* The steps in Orlop's own range. */
+#include "kernel/main_steps.h"
+
+#include "base/hw.h"
+#include "base/log.h"
+#include "base/panic.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/stop.h"
+#include "kernel/time.h"
+#include "lib/log_ring.h"
+#include "mm/frames.h"
+#include "mm/host_tables.h"
+#include "vmx/capability_report.h"
+#include "vmx/exit_fatal.h"
+#include "vmx/launch.h"
+#include "vmx/requirements.h"
+#include "vmx/root.h"
+
+#define VGA_TEXT       0xB8000
+#define VGA_PAGES      8
+#define START_BOUND_US 500000
+#define ROOT_BOUND_US  500000
+
+/* How far the APs may go: each waits for the next stage. */
+enum stage { STAGE_REPORT, STAGE_ROOT, STAGE_GUEST };
+static volatile uint32_t stage;
+
+static void map_screen(void)
+{
+    uint64_t screen = LAYOUT_DEVICE_BASE + LAYOUT_DEVICE_VGA * PAGE_SIZE;
+    for (uint64_t i = 0; i < VGA_PAGES; i++)
+        host_tables_map(screen + i * PAGE_SIZE, HPA(VGA_TEXT + i * PAGE_SIZE), HOST_DEVICE);
+    if (!boot.info.framebuffer.present || boot.info.framebuffer.type == 2)
+        panic_set_screen((void *)screen, 80, 25);
+}
+
+void main_enter_slot(void)
+{
+    uint64_t records = boot.needs.log_bytes / sizeof(struct log_record);
+    percpu_enter_slot(0, boot.cpus.apic_id[0]);
+    map_screen();
+    log_grow(frames_pointer(frames_take_many(boot.needs.log_bytes / PAGE_SIZE)), records);
+    for (uint32_t i = 1; i < boot.cpus.count; i++) {
+        place_map_slot(i);
+        percpu_get(i)->state = CPU_ABSENT;
+    }
+}
+
+static void wait_for_stage(enum stage wanted)
+{
+    while (__atomic_load_n(&stage, __ATOMIC_ACQUIRE) < wanted)
+        hw_pause();
+}
+
+/* An AP's whole life up to its guest. */
+static void run_ap(struct cpu *cpu)
+{
+    struct vmx_cpu *vcpu = cpu->vcpu;
+    vmx_read_capabilities(&vcpu->caps);
+    smp_report_ready(cpu);
+    wait_for_stage(STAGE_ROOT);
+    cpu->unsuitable = vmx_start_cpu(cpu) != ERROR_NONE;
+    __atomic_store_n(&cpu->ready, 2, __ATOMIC_RELEASE);
+    wait_for_stage(STAGE_GUEST);
+    if (cpu->number >= boot.guest_cpus)
+        vmx_park(cpu);
+    vmx_run_other_cpu(cpu);
+}
+
+static void refuse_silent_cpus(void)
+{
+    for (uint32_t i = 1; i < boot.cpus.count; i++)
+        if (!percpu_get(i)->ready)
+            refuse("the CPU with APIC id %u did not answer INIT-SIPI-SIPI; switch it off in the "
+                   "firmware, or reset the machine and try again",
+                   boot.cpus.apic_id[i]);
+}
+
+void main_start_cpus(void)
+{
+    uint64_t page;
+    struct vmx_cpu *vcpu = this_cpu()->vcpu;
+    vcpu->caps = machine.caps;
+    stop_set_cpus(boot.cpus.count);
+    if (boot.cpus.count == 1)
+        return;
+    if (memory_map_find_low_page(&boot.facts.map, boot.facts.avoid, boot.facts.avoid_count,
+                                 PAGE_SIZE, MIB(1), &page) != ERROR_NONE)
+        refuse("no free page below 1 MiB to start the other CPUs from");
+    uint32_t missing = smp_start(&boot.cpus, GPA(page), run_ap, START_BOUND_US);
+    log_info("smp", "%u of %u CPUs answer", boot.cpus.count - missing, boot.cpus.count);
+    refuse_silent_cpus();
+}
+
+static void print_difference(void *context, const char *text)
+{
+    (void)context;
+    log_warn("vmx", "%s", text);
+}
+
+static void refuse_requirement(void *context, const struct vmx_requirement *missing)
+{
+    char text[192];
+    const struct vmx_capabilities *caps = context;
+    vmx_requirement_text(missing, caps, text, sizeof(text));
+    if (missing->needed)
+        refuse("a CPU differs from the first: %s", text);
+}
+
+void main_merge_capabilities(void)
+{
+    const struct vmx_report_sink sink = {print_difference, NULL};
+    const struct vmx_cpu *first = percpu_get(0)->vcpu;
+    for (uint32_t i = 1; i < boot.cpus.count; i++) {
+        struct vmx_cpu *other = percpu_get(i)->vcpu;
+        vmx_capabilities_differ(&first->caps, 0, &other->caps, i, &sink);
+        vmx_requirements_check(&other->caps, refuse_requirement, &other->caps);
+        vmx_capabilities_merge(&machine.caps, &other->caps);
+    }
+}
+
+/* The host's tables are edited at page granularity, so the pool is linear. */
+static uint64_t *map_table(void *context, hpa_t table)
+{
+    (void)context;
+    return frames_pointer(table);
+}
+
+void main_build_ept(void)
+{
+    static const struct table_memory tables = {.map = map_table};
+    const struct ept_caps caps = {
+        .page_1g = machine.caps.ept_vpid & EPT_VPID_CAP_PAGE_1G,
+        .page_2m = machine.caps.ept_vpid & EPT_VPID_CAP_PAGE_2M,
+        .execute_only = machine.caps.ept_vpid & EPT_VPID_CAP_EXECUTE_ONLY,
+        .phys_bits = vmx_physical_bits(&machine.caps),
+    };
+    const struct memory_range own = {boot.place.base.v, boot.place.end.v, 0};
+    hpa_t pool = frames_take_many(boot.ept_tables);
+    ept_set_pool(&machine.ept, &tables, pool, boot.ept_tables);
+    enum error error = ept_build(&machine.ept, &boot.facts.map, &machine.mtrr, &caps, &own, 1);
+    if (error != ERROR_NONE)
+        panic("the EPT cannot be built (error %d) from %u tables", (int)error, boot.ept_tables);
+    log_info("ept", "%u tables, reserve %u, pages up to %s", machine.ept.boot_tables,
+             machine.ept.reserve_count, caps.page_1g ? "1 GiB" : "2 MiB");
+}
+
+void main_prepare_guest_cpus(void)
+{
+    vmx_prepare_machine(boot.place.base.v, boot.place.end.v);
+    machine.measure_exits = boot.options.exitcost;
+    for (uint32_t i = 0; i < boot.cpus.count; i++)
+        vmx_prepare_cpu(i);
+    panic_set_dump(vmx_dump);
+}
+
+static void wait_for_roots(void)
+{
+    uint64_t start = time_us();
+    for (uint32_t i = 1; i < boot.cpus.count; i++) {
+        while (percpu_get(i)->ready < 2 && time_us() - start < ROOT_BOUND_US)
+            hw_pause();
+        if (percpu_get(i)->ready < 2)
+            refuse("the CPU with APIC id %u did not enter VMX root mode in time",
+                   boot.cpus.apic_id[i]);
+        if (percpu_get(i)->unsuitable)
+            refuse("the CPU with APIC id %u does not enter VMX root mode; the line above says why",
+                   boot.cpus.apic_id[i]);
+    }
+}
+
+void main_enter_root(void)
+{
+    __atomic_store_n(&stage, STAGE_ROOT, __ATOMIC_RELEASE);
+    if (vmx_start_cpu(this_cpu()) != ERROR_NONE)
+        refuse("this CPU does not enter VMX root mode; the line above says why");
+    wait_for_roots();
+    log_info("vmx", "%u CPUs in VMX root mode, %u of them for the guest", boot.cpus.count,
+             boot.guest_cpus);
+}
+
+void main_load_guest(void)
+{
+    const struct guest_plan *plan = &boot.plan;
+    for (uint32_t i = boot.guest_cpus; i < boot.cpus.count; i++)
+        facts_disable_cpu(&boot.facts, boot.cpus.apic_id[i]);
+    if (memory_map_type_of(&boot.facts.map, plan->load_address,
+                           plan->load_address + plan->source_bytes) != MEMORY_USABLE)
+        refuse("the guest would lie at 0x%llx-0x%llx, which the firmware does not call usable; "
+               "write another addr= in grub.cfg",
+               (unsigned long long)plan->load_address,
+               (unsigned long long)(plan->load_address + plan->source_bytes));
+    if (guest_move(this_cpu()->windows, GPA(plan->load_address), GPA(plan->source_start),
+                   plan->source_bytes) != ERROR_NONE)
+        panic("the guest lies in Orlop's range");
+    log_info("guest", "realmode, %llu bytes at 0x%llx, entry %04x:%04x",
+             (unsigned long long)plan->source_bytes, (unsigned long long)plan->load_address,
+             plan->entry_cs, plan->entry_ip);
+}
+
+void main_release(void)
+{
+    log_info("orlop", "launch");
+    log_release_serial();
+    __atomic_store_n(&stage, STAGE_GUEST, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,87 @@
+/* One CPU of the machine, as the host sees it: who it is, its descriptor tables, its part in the
+ * stop protocol. It lies at a fixed page of the CPU's slot (base/layout.h), and GS points at it.
+ * What the guest's processor is made of lies in vcpu/ and vmx/, one page further. */
+#pragma once
+
+#include "base/bits.h"
+#include "base/layout.h"
+#include "base/types.h"
+#include "mm/guest_access.h"
+
+#define BOOT_STACK_BYTES 8192 /* the BSP's, until it has a slot */
+
+/* SDM vol. 3A, 8.7 "Task Management in 64-bit Mode", figure 8-11. */
+struct tss64 {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3;
+    uint16_t io_map_base;
+} __attribute__((packed));
+_Static_assert(sizeof(struct tss64) == 104, "SDM vol. 3A, figure 8-11");
+
+enum percpu_state {
+    CPU_ABSENT,        /* in the MADT, has not answered */
+    CPU_ROOT,          /* runs host code: bring-up, an exit */
+    CPU_GUEST,         /* runs the guest, or is about to */
+    CPU_WAIT_FOR_SIPI, /* in the guest's wait-for-SIPI state: cannot be kicked */
+    CPU_STOPPED,       /* has acknowledged a stop */
+    CPU_LEFT_OUT,      /* parked in VMX root for good */
+};
+
+/* Why the entry path must look before it enters (struct cpu, attention). */
+#define ATTENTION_STOP      BIT(0) /* a stop is asked for: kernel/stop.h */
+#define ATTENTION_GUEST_NMI BIT(1) /* an NMI came in root mode and belongs to the guest */
+#define ATTENTION_LOG       BIT(2) /* lines wait for the serial port: kernel/log.h */
+#define ATTENTION_RELOAD    BIT(3) /* a handler changed registers that the fast way out leaves */
+
+struct cpu {
+    struct cpu *self; /* GS:0 */
+    volatile uint32_t attention;
+    uint32_t number;  /* 0 is the BSP; the others in the order of the MADT */
+    uint32_t apic_id;
+    volatile uint32_t state; /* enum percpu_state */
+    volatile uint32_t kicked; /* an NMI of ours is on its way */
+    volatile uint64_t stopped_generation;
+    volatile uint32_t panicking;
+    void *vcpu;               /* struct vmx_cpu, for vmx/entry.asm */
+    volatile uint32_t ready;  /* bring-up is done on this CPU, well or badly */
+    volatile bool unsuitable; /* it lacks something, and has logged what */
+    struct window windows[LAYOUT_SLOT_WINDOWS];
+    struct tss64 tss __attribute__((aligned(16)));
+    uint64_t gdt[5]; /* null, code, data, TSS (two) */
+};
+
+/* The CPU that runs this. Valid once percpu_enter() ran on it. */
+static inline struct cpu *this_cpu(void)
+{
+    struct cpu *cpu;
+    __asm__("mov %%gs:0, %0" : "=r"(cpu));
+    return cpu;
+}
+
+/* Address of page `page` of a CPU's slot. */
+static inline void *percpu_slot(uint32_t number, uint32_t page)
+{
+    return (void *)(LAYOUT_CPU_BASE + (uint64_t)number * LAYOUT_SLOT_BYTES + page * PAGE_SIZE);
+}
+
+static inline struct cpu *percpu_get(uint32_t number)
+{
+    return percpu_slot(number, LAYOUT_SLOT_CPU);
+}
+
+/* Ask a CPU to look before it enters its guest. Any CPU, any context. */
+static inline void percpu_attend(struct cpu *cpu, uint32_t why)
+{
+    __atomic_or_fetch(&cpu->attention, why, __ATOMIC_SEQ_CST);
+}
+
+/* The same for a CPU with a slot, which is mapped; its windows are opened too. */
+void percpu_enter_slot(uint32_t number, uint32_t apic_id);
+
+/* Make `cpu` this CPU's: GDT, TSS, IDT, GS base. `stacks` are the tops of the NMI, #DF and #MC
+ * stacks. The BSP calls it twice: early with a static area, then with its slot. */
+void percpu_enter(struct cpu *cpu, uint32_t number, uint32_t apic_id, const uint64_t stacks[3]);

@@ -1,0 +1,104 @@
+#include "kernel/stop.h"
+
+#include "base/hw.h"
+#include "kernel/apic.h"
+#include "kernel/time.h"
+
+static uint32_t cpus = 1;
+static volatile uint64_t generation; /* odd while a stop is in force */
+static volatile uint32_t reason_now; /* enum stop_reason */
+static volatile uint32_t requester_taken;
+
+void stop_set_cpus(uint32_t count) { cpus = count; }
+uint32_t stop_cpus(void) { return cpus; }
+
+void stop_publish(struct cpu *cpu, enum percpu_state state)
+{
+    __atomic_store_n(&cpu->state, state, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static bool in_force(void) { return __atomic_load_n(&generation, __ATOMIC_SEQ_CST) & 1; }
+
+bool stop_has_stopped(const struct cpu *cpu)
+{
+    uint32_t state = __atomic_load_n(&cpu->state, __ATOMIC_SEQ_CST);
+    if (state == CPU_ABSENT || state == CPU_LEFT_OUT || state == CPU_WAIT_FOR_SIPI)
+        return true;
+    return __atomic_load_n(&cpu->stopped_generation, __ATOMIC_ACQUIRE) == generation;
+}
+
+void stop_kick(struct cpu *cpu)
+{
+    if (__atomic_exchange_n(&cpu->kicked, 1, __ATOMIC_SEQ_CST) == 0)
+        apic_send(cpu->apic_id, APIC_IPI_NMI, 0);
+}
+
+void stop_serve(struct cpu *cpu)
+{
+    __atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTENTION_STOP, __ATOMIC_SEQ_CST);
+    uint32_t before = cpu->state;
+    while (in_force()) {
+        cpu->stopped_generation = generation;
+        __atomic_store_n(&cpu->state, CPU_STOPPED, __ATOMIC_SEQ_CST);
+        hw_pause();
+    }
+    __atomic_store_n(&cpu->state, before, __ATOMIC_SEQ_CST);
+}
+
+void stop_serve_in_nmi(struct cpu *cpu)
+{
+    if (!in_force() || reason_now != STOP_PANIC || cpu->panicking)
+        return;
+    cpu->stopped_generation = generation;
+    for (;;)
+        hw_halt();
+}
+
+static uint32_t count_running(const struct cpu *self)
+{
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < cpus; i++)
+        running += percpu_get(i) != self && !stop_has_stopped(percpu_get(i));
+    return running;
+}
+
+static bool take_request(struct cpu *self, enum stop_reason reason)
+{
+    while (__atomic_exchange_n(&requester_taken, 1, __ATOMIC_SEQ_CST) != 0) {
+        if (reason == STOP_PANIC)
+            return false; /* whoever holds it has stopped, or is stopping, the others already */
+        stop_serve(self);
+        hw_pause();
+    }
+    return true;
+}
+
+uint32_t stop_all(enum stop_reason reason, uint64_t bound_us)
+{
+    struct cpu *self = this_cpu();
+    if (cpus == 1)
+        return 0;
+    if (take_request(self, reason) || !in_force())
+        generation = generation + 1;
+    reason_now = reason;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < cpus; i++) {
+        struct cpu *other = percpu_get(i);
+        if (other == self || stop_has_stopped(other))
+            continue;
+        percpu_attend(other, ATTENTION_STOP);
+        stop_kick(other);
+    }
+    uint64_t start = hw_rdtsc(), bound = bound_us * time_tsc_per_us();
+    while (count_running(self) && hw_rdtsc() - start < bound)
+        hw_pause();
+    return count_running(self);
+}
+
+void stop_release(void)
+{
+    reason_now = STOP_NONE;
+    __atomic_add_fetch(&generation, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&requester_taken, 0, __ATOMIC_SEQ_CST);
+}

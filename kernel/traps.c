@@ -1,0 +1,58 @@
+#include "kernel/traps.h"
+
+#include "base/bits.h"
+#include "base/x86/exceptions.h"
+#include "kernel/panic.h"
+#include "kernel/percpu.h"
+#include "kernel/stop.h"
+
+struct fault_fixup {
+    uint64_t at, resume;
+};
+extern const struct fault_fixup fault_fixups[]; /* kernel/fault_safe.asm */
+extern const uint64_t fault_fixup_count;
+
+static struct entry_window windows[TRAP_ENTRY_WINDOWS];
+
+void trap_set_entry_window(unsigned index, struct entry_window window) { windows[index] = window; }
+
+const char *trap_name(uint64_t vector)
+{
+    static const char *const names[EXCEPTION_VECTORS] = {
+#define TRAP_NAME(number, name, error_code, text) [number] = text,
+        EXCEPTIONS(TRAP_NAME)
+#undef TRAP_NAME
+    };
+    return vector < EXCEPTION_VECTORS && names[vector] ? names[vector] : "reserved exception";
+}
+
+static bool fixed_up(struct trap_frame *frame)
+{
+    for (uint64_t i = 0; i < fault_fixup_count; i++) {
+        if (frame->rip == fault_fixups[i].at) {
+            frame->rip = fault_fixups[i].resume;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Runs on a stack of its own, takes no lock and writes no log. */
+static void handle_nmi(struct trap_frame *frame)
+{
+    struct cpu *cpu = this_cpu();
+    bool ours = __atomic_exchange_n(&cpu->kicked, 0, __ATOMIC_SEQ_CST);
+    percpu_attend(cpu, ours ? ATTENTION_STOP : ATTENTION_GUEST_NMI);
+    stop_serve_in_nmi(cpu);
+    for (unsigned i = 0; i < ARRAY_SIZE(windows); i++)
+        if (frame->rip - windows[i].start < windows[i].end - windows[i].start)
+            frame->rip = windows[i].restart;
+}
+
+void trap_dispatch(struct trap_frame *frame)
+{
+    if (frame->vector == EXCEPTION_NMI)
+        handle_nmi(frame);
+    else if (!fixed_up(frame))
+        panic_trap(frame);
+}

@@ -1,0 +1,221 @@
+#include "vmx/exit.h"
+
+#include "base/bits.h"
+#include "base/hw.h"
+#include "base/x86/cr.h"
+#include "base/x86/exceptions.h"
+#include "base/x86/segment.h"
+#include "include/orlop_abi.h"
+#include "vcpu/advance.h"
+#include "vcpu/cpuid_rules.h"
+#include "vmx/exit_info.h"
+#include "vmx/machine.h"
+#include "vmx/vmcs.h"
+
+#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define INLINE              static inline __attribute__((always_inline))
+#define COLD                __attribute__((noinline, cold))
+
+bool exit_in_64bit_mode(void)
+{
+    return (vmcs_read(GUEST_IA32_EFER) & EFER_LMA) &&
+           (vmcs_read(GUEST_CS_ACCESS_RIGHTS) & SEGMENT_L);
+}
+
+static COLD void advance_rare(uint64_t rflags, uint32_t interruptibility)
+{
+    struct advance_state state = {
+        .rflags = rflags,
+        .debugctl = vmcs_read(GUEST_IA32_DEBUGCTL),
+        .pending_debug = vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS),
+        .blocked_by_sti = interruptibility & INTERRUPTIBILITY_STI,
+        .blocked_by_mov_ss = interruptibility & INTERRUPTIBILITY_MOV_SS,
+    };
+    advance_complete(&state);
+    vmcs_write(GUEST_RFLAGS, state.rflags);
+    vmcs_write(GUEST_PENDING_DEBUG_EXCEPTIONS, state.pending_debug);
+    vmcs_write(GUEST_INTERRUPTIBILITY_STATE, interruptibility & ~INTERRUPTIBILITY_SHADOW);
+}
+
+static COLD uint64_t wrap(uint64_t next) { return rip_wrap(next, exit_in_64bit_mode()); }
+
+/* The carry out of bit 31 is asked of the addition itself; see rip_carries() for why it is enough. */
+INLINE void advance_from(uint64_t rip, uint32_t length)
+{
+    uint32_t low;
+    uint64_t next = rip + length;
+    if (UNLIKELY(__builtin_add_overflow((uint32_t)rip, length, &low)))
+        next = wrap(next);
+    vmcs_write(GUEST_RIP, next);
+    uint32_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
+    uint64_t rflags = vmcs_read(GUEST_RFLAGS);
+    if (UNLIKELY(interruptibility & INTERRUPTIBILITY_SHADOW) ||
+        UNLIKELY(rflags & (RFLAGS_TF | RFLAGS_RF)))
+        advance_rare(rflags, interruptibility);
+}
+
+void exit_step_over(uint32_t length) { advance_from(vmcs_read(GUEST_RIP), length); }
+void exit_advance(void) { exit_step_over(vmcs_read(VM_EXIT_INSTRUCTION_LENGTH)); }
+
+/* The native answer goes to the 64-bit registers with their upper halves zero, as the instruction
+ * leaves them (SDM vol. 2A, "CPUID"). Leaf 1 is answered here as well: the guest asks it most. The
+ * host's CR4.OSXSAVE and PKE follow the guest's, so that the native answer shows the guest's own. */
+INLINE void answer_cpuid(struct vmx_cpu *vcpu)
+{
+    uint32_t leaf = (uint32_t)vcpu->registers.rax;
+    uint64_t a = leaf, c = vcpu->registers.rcx, b, d;
+    if (LIKELY(leaf == CPUID_LEAF_FEATURES)) {
+        __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+        c = (c & machine.leaf1_ecx_keep) | CPUID_1_ECX_HYPERVISOR;
+        d &= machine.leaf1_edx_keep;
+    } else if (UNLIKELY(cpuid_needs_filter(&machine.cpuid, leaf))) {
+        exit_cpuid_filtered(vcpu, leaf, (uint32_t)c);
+        return;
+    } else {
+        __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    }
+    vcpu->registers.rax = a;
+    vcpu->registers.rbx = b;
+    vcpu->registers.rcx = c;
+    vcpu->registers.rdx = d;
+}
+
+static enum exit_next handle_cpuid(struct vmx_cpu *vcpu)
+{
+    answer_cpuid(vcpu);
+    return NEXT_ADVANCE;
+}
+
+INLINE enum exit_next dispatch(struct vmx_cpu *vcpu, uint32_t reason)
+{
+    switch (reason) {
+#define CASE(number, name, text, handler)                                                          \
+    case number:                                                                                   \
+        return handler(vcpu);
+        EXIT_REASONS(CASE)
+#undef CASE
+    default: return handle_unexpected(vcpu);
+    }
+}
+
+/* Everything but the plain step. */
+static COLD void finish(enum exit_next next)
+{
+    if (next == NEXT_ADVANCE)
+        exit_advance();
+    else if (next == NEXT_UD)
+        exit_inject(EXCEPTION_UD, 0);
+    else if (next == NEXT_GP)
+        exit_inject(EXCEPTION_GP, 0);
+    else if (next == NEXT_RETRY)
+        exit_redeliver();
+}
+
+static COLD void handle_odd_reason(struct vmx_cpu *vcpu, uint32_t reason)
+{
+    if (reason & EXIT_REASON_ENTRY_FAILURE)
+        handle_entry_failure(vcpu);
+    handle_unexpected(vcpu);
+}
+
+/* The whole of every exit but the stub. The reason's flags (enclave, bus lock, entry failure) make the
+ * number large, so one comparison sorts them out. */
+void vmx_handle_exit(struct vmx_cpu *vcpu)
+{
+    uint32_t reason = vmcs_read(EXIT_REASON);
+    uint64_t rip = vmcs_read(GUEST_RIP);
+    uint8_t place = vcpu->history_next++;
+    vcpu->history_rip[place] = rip;
+    vcpu->history_reason[place] = (uint8_t)reason;
+    if (UNLIKELY(reason >= EXIT_REASON_COUNT)) {
+        handle_odd_reason(vcpu, reason);
+        return;
+    }
+    vcpu->exits[reason]++;
+    if (LIKELY(reason == EXIT_REASON_CPUID)) {
+        answer_cpuid(vcpu);
+        advance_from(rip, vmcs_read(VM_EXIT_INSTRUCTION_LENGTH));
+        return;
+    }
+    enum exit_next next = dispatch(vcpu, reason);
+    if (LIKELY(next == NEXT_ADVANCE))
+        advance_from(rip, vmcs_read(VM_EXIT_INSTRUCTION_LENGTH));
+    else
+        finish(next);
+}
+
+void vmx_count_ticks(struct vmx_cpu *vcpu, uint64_t tsc)
+{
+    uint8_t reason = vcpu->history_reason[(uint8_t)(vcpu->history_next - 1)];
+    if (reason < EXIT_REASON_COUNT)
+        vcpu->exit_ticks[reason] += tsc - vcpu->exit_started;
+}
+
+/* Contributory exceptions and page faults make #DF when they meet (SDM vol. 3A, 6.15, "Interrupt 8",
+ * table 6-5); the guest's fault in delivering #DF is its triple fault, which exits by itself. */
+static bool makes_double_fault(uint32_t vectoring, unsigned vector)
+{
+    const uint32_t contributory = BIT(EXCEPTION_DE) | BIT(EXCEPTION_TS) | BIT(EXCEPTION_NP) |
+                                  BIT(EXCEPTION_SS) | BIT(EXCEPTION_GP) | BIT(EXCEPTION_CP);
+    uint32_t first = vectoring & INTERRUPTION_VECTOR_MASK;
+    if (!(vectoring & INTERRUPTION_VALID) ||
+        (vectoring & INTERRUPTION_TYPE_MASK) != INTERRUPTION_TYPE_HARDWARE)
+        return false;
+    bool second_contributory = contributory >> vector & 1;
+    if (first == EXCEPTION_PF)
+        return second_contributory || vector == EXCEPTION_PF;
+    return (contributory >> first & 1) && second_contributory;
+}
+
+/* Real mode delivers no error codes (SDM vol. 3C, 27.2.1.3 "VM-Entry Control Fields"). */
+void exit_inject(unsigned vector, uint32_t error_code)
+{
+    if (makes_double_fault(vmcs_read(IDT_VECTORING_INFO), vector)) {
+        vector = EXCEPTION_DF;
+        error_code = 0;
+    }
+    uint32_t info = vector | INTERRUPTION_TYPE_HARDWARE | INTERRUPTION_VALID;
+    if (exception_pushes_error_code(vector) && (vmcs_read(GUEST_CR0) & CR0_PE)) {
+        info |= INTERRUPTION_ERROR_CODE;
+        vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, error_code);
+    }
+    vmcs_write(VM_ENTRY_INTERRUPTION_INFO, info);
+}
+
+void exit_redeliver(void)
+{
+    uint32_t vectoring = vmcs_read(IDT_VECTORING_INFO);
+    if (!(vectoring & INTERRUPTION_VALID))
+        return;
+    vmcs_write(VM_ENTRY_INTERRUPTION_INFO, vectoring & INTERRUPTION_REINJECT_MASK);
+    vmcs_write(VM_ENTRY_INSTRUCTION_LENGTH, vmcs_read(VM_EXIT_INSTRUCTION_LENGTH));
+    if (vectoring & INTERRUPTION_ERROR_CODE)
+        vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, vmcs_read(IDT_VECTORING_ERROR_CODE));
+    /* An NMI that is delivered again must not find itself blocked by its first try. */
+    if ((vectoring & INTERRUPTION_TYPE_MASK) == INTERRUPTION_TYPE_NMI)
+        vmcs_write(GUEST_INTERRUPTIBILITY_STATE,
+                   vmcs_read(GUEST_INTERRUPTIBILITY_STATE) & ~INTERRUPTIBILITY_NMI);
+}
+
+void exit_set_register(struct vmx_cpu *vcpu, unsigned number, uint64_t value)
+{
+    uint64_t *place = guest_register(&vcpu->registers, number);
+    if (!place) {
+        vmcs_write(GUEST_RSP, value);
+        return;
+    }
+    *place = value;
+    percpu_attend(vcpu->cpu, ATTENTION_RELOAD);
+}
+
+uint64_t exit_get_register(struct vmx_cpu *vcpu, unsigned number)
+{
+    uint64_t *place = guest_register(&vcpu->registers, number);
+    return place ? *place : vmcs_read(GUEST_RSP);
+}
+
+unsigned exit_cpl(void)
+{
+    return (unsigned)bits_get(vmcs_read(GUEST_SS_ACCESS_RIGHTS), SEGMENT_DPL_MASK);
+}

@@ -1,0 +1,116 @@
+/* Writes to CR0 and CR4 that touch a bit which Orlop owns (vcpu/cr_rules.h says which, and judges). */
+#include "base/bits.h"
+#include "base/x86/cr.h"
+#include "base/x86/msr.h"
+#include "base/x86/segment.h"
+#include "mm/guest_access.h"
+#include "vcpu/cr_rules.h"
+#include "vmx/exit.h"
+#include "vmx/exit_info.h"
+#include "vmx/machine.h"
+#include "vmx/root.h"
+#include "vmx/vmcs.h"
+
+static struct cr_state read_state(void)
+{
+    uint32_t tr = vmcs_read(GUEST_TR_ACCESS_RIGHTS) & SEGMENT_TYPE_MASK;
+    return (struct cr_state){
+        .cr0 = cr0_view(vmcs_read(GUEST_CR0), vmcs_read(CR0_READ_SHADOW)),
+        .cr3 = vmcs_read(GUEST_CR3),
+        .cr4 = cr4_view(vmcs_read(GUEST_CR4), vmcs_read(CR4_READ_SHADOW), machine.cr4_allowed),
+        .efer = vmcs_read(GUEST_IA32_EFER),
+        .cs_l = vmcs_read(GUEST_CS_ACCESS_RIGHTS) & SEGMENT_L,
+        .tr_16bit = tr == SEGMENT_TYPE_TSS16_AVAILABLE || tr == SEGMENT_TYPE_TSS16_BUSY,
+    };
+}
+
+/* PAE paging loads its four PDPTEs with the write (SDM vol. 3A, 4.4.1 "PDPTE Registers"). */
+static bool load_pdptes(const struct vmx_cpu *vcpu, uint64_t cr3)
+{
+    uint64_t entries[4];
+    if (guest_read(&vcpu->cpu->windows[0], entries, GPA(cr3 & BITS(31, 5)), sizeof(entries)) !=
+        ERROR_NONE)
+        for (unsigned i = 0; i < 4; i++)
+            entries[i] = 0; /* in Orlop's range: absent memory, nothing is present */
+    for (unsigned i = 0; i < 4; i++)
+        if (!pdpte_legal(entries[i], vmx_physical_bits(&machine.caps)))
+            return false;
+    for (unsigned i = 0; i < 4; i++)
+        vmcs_write_field(VMCS_AT(GUEST_PDPTE0, i), entries[i]);
+    return true;
+}
+
+static void set_ia32e(bool on)
+{
+    uint32_t entry = vmcs_read(VM_ENTRY_CONTROLS);
+    uint64_t efer = vmcs_read(GUEST_IA32_EFER);
+    uint32_t bit = ENTRY_CTL_IA32E_MODE_GUEST;
+    vmcs_write(VM_ENTRY_CONTROLS, on ? entry | bit : entry & ~bit);
+    vmcs_write(GUEST_IA32_EFER, on ? efer | EFER_LMA : efer & ~(uint64_t)EFER_LMA);
+}
+
+/* What follows a legal write, before the new value is stored. False: #GP after all. */
+static bool carry_out(const struct vmx_cpu *vcpu, enum cr_verdict verdict, uint64_t cr3)
+{
+    if ((verdict & CR_VERDICT_LOAD_PDPTES) && !load_pdptes(vcpu, cr3))
+        return false;
+    if (verdict & CR_VERDICT_ENTER_IA32E)
+        set_ia32e(true);
+    if (verdict & CR_VERDICT_LEAVE_IA32E)
+        set_ia32e(false);
+    if (verdict & CR_VERDICT_FLUSH_TLB)
+        vmx_flush_linear();
+    return true;
+}
+
+static enum exit_next write_cr0(const struct vmx_cpu *vcpu, const struct cr_state *now,
+                                uint64_t value)
+{
+    uint64_t view;
+    enum cr_verdict verdict = cr0_write_rule(now, value, &view);
+    if ((verdict & CR_VERDICT_GP) || !carry_out(vcpu, verdict, now->cr3))
+        return NEXT_GP;
+    vmcs_write(CR0_READ_SHADOW, view);
+    vmcs_write(GUEST_CR0, cr0_hardware_value(view));
+    return NEXT_ADVANCE;
+}
+
+static enum exit_next write_cr4(const struct vmx_cpu *vcpu, const struct cr_state *now,
+                                uint64_t value)
+{
+    uint64_t view;
+    const uint64_t followed = CR4_OSXSAVE | CR4_PKE;
+    enum cr_verdict verdict = cr4_write_rule(now, machine.cr4_allowed, value, &view);
+    if ((verdict & CR_VERDICT_GP) || !carry_out(vcpu, verdict, now->cr3))
+        return NEXT_GP;
+    vmcs_write(CR4_READ_SHADOW, view);
+    vmcs_write(GUEST_CR4, cr4_hardware_value(view));
+    vmcs_write(HOST_CR4, (vmcs_read(HOST_CR4) & ~followed) | (view & followed));
+    return NEXT_ADVANCE;
+}
+
+/* LMSW and CLTS touch CR0 only. CLTS and reads of CR0 and CR4 do not exit under our masks, but what
+ * they mean is defined all the same. */
+enum exit_next handle_cr_access(struct vmx_cpu *vcpu)
+{
+    uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);
+    uint64_t number = qualification & CR_ACCESS_NUMBER_MASK;
+    uint64_t source = bits_get(qualification, CR_ACCESS_LMSW_SOURCE_MASK);
+    struct cr_state now = read_state();
+    switch (qualification & CR_ACCESS_TYPE_MASK) {
+    case CR_ACCESS_TYPE_CLTS: return write_cr0(vcpu, &now, cr0_clts_value(now.cr0));
+    case CR_ACCESS_TYPE_LMSW:
+        return write_cr0(vcpu, &now, cr0_lmsw_value(now.cr0, (uint16_t)source));
+    case CR_ACCESS_TYPE_MOV_TO_CR: break;
+    default: return handle_unexpected(vcpu);
+    }
+    uint64_t value =
+        exit_get_register(vcpu, (unsigned)bits_get(qualification, CR_ACCESS_REGISTER_MASK));
+    if (!(now.efer & EFER_LMA) || !now.cs_l)
+        value = (uint32_t)value;
+    if (number == 0)
+        return write_cr0(vcpu, &now, value);
+    if (number == 4)
+        return write_cr4(vcpu, &now, value);
+    return handle_unexpected(vcpu);
+}

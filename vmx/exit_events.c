@@ -1,0 +1,165 @@
+/* Exits that no instruction causes: INIT, SIPI, NMIs, the timer; and the look at what waits before
+ * the guest is entered again. Between an INIT exit and the entry into wait-for-SIPI nothing slow may
+ * happen: SIPIs that come before are lost, and Linux sends them 10 us apart. */
+#include "base/bits.h"
+#include "base/hw.h"
+#include "base/log.h"
+#include "base/x86/exceptions.h"
+#include "base/x86/msr.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/stop.h"
+#include "kernel/time.h"
+#include "kernel/traps.h"
+#include "vmx/exit.h"
+#include "vmx/exit_info.h"
+#include "vmx/exit_range.h"
+#include "vmx/machine.h"
+#include "vmx/root.h"
+#include "vmx/setup.h"
+#include "vmx/vmcs.h"
+
+/* What INIT changes outside the VMCS. */
+static void reset_live_registers(const struct reset_state *state)
+{
+    hw_write_cr2(state->cr2);
+    __asm__ volatile("mov %0, %%dr0\n\tmov %0, %%dr1\n\tmov %0, %%dr2\n\tmov %0, %%dr3\n\t"
+                     "mov %1, %%dr6"
+                     :
+                     : "r"(0ull), "r"(state->dr6));
+}
+
+static void carry_out(struct vmx_cpu *vcpu, enum cpu_action action, uint8_t vector)
+{
+    struct reset_state state = reset_state_after_init(vmcs_read(CR0_READ_SHADOW), vcpu->signature);
+    if (action == CPU_ACTION_START)
+        reset_state_start(&state, vector);
+    range_end_step(vcpu);
+    reset_live_registers(&state);
+    vmx_load_state(vcpu, &state,
+                   action == CPU_ACTION_RESET_AND_WAIT ? ACTIVITY_WAIT_FOR_SIPI : ACTIVITY_ACTIVE);
+    vmx_flush_linear(); /* paging is off at once: nothing of the old tables may be used */
+    vcpu->nmi_pending = 0;
+    vmcs_write(PRIMARY_CONTROLS, machine.controls.primary);
+}
+
+static void take_event(struct vmx_cpu *vcpu, enum cpu_event event, uint8_t vector)
+{
+    bool boot_cpu = hw_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_BSP;
+    struct cpu_transition next = init_sipi_step(vcpu->run_state, event, boot_cpu);
+    vcpu->run_state = next.state;
+    if (next.action != CPU_ACTION_NONE)
+        carry_out(vcpu, next.action, vector);
+    stop_publish(vcpu->cpu,
+                 next.state == CPU_STATE_WAIT_FOR_SIPI ? CPU_WAIT_FOR_SIPI : CPU_GUEST);
+}
+
+enum exit_next handle_init(struct vmx_cpu *vcpu)
+{
+    take_event(vcpu, CPU_EVENT_INIT, 0);
+    return NEXT_RESUME;
+}
+
+/* While it waited it counted as stopped, so it looks for a stop first. */
+enum exit_next handle_sipi(struct vmx_cpu *vcpu)
+{
+    stop_publish(vcpu->cpu, CPU_ROOT);
+    stop_serve(vcpu->cpu);
+    percpu_attend(vcpu->cpu, ATTENTION_STOP); /* what a stop changed meanwhile is looked at too */
+    take_event(vcpu, CPU_EVENT_SIPI, (uint8_t)(vmcs_read(EXIT_QUALIFICATION) & SIPI_VECTOR_MASK));
+    return NEXT_RESUME;
+}
+
+/* Only NMIs exit: the exception bitmap is 0. The kick of another CPU, or the guest's own. */
+enum exit_next handle_exception_or_nmi(struct vmx_cpu *vcpu)
+{
+    uint32_t info = vmcs_read(VM_EXIT_INTERRUPTION_INFO);
+    if ((info & INTERRUPTION_TYPE_MASK) != INTERRUPTION_TYPE_NMI)
+        return handle_unexpected(vcpu);
+    bool ours = __atomic_exchange_n(&vcpu->cpu->kicked, 0, __ATOMIC_SEQ_CST);
+    if (!ours)
+        percpu_attend(vcpu->cpu, ATTENTION_GUEST_NMI);
+    trap_unblock_nmi();
+    return NEXT_RETRY;
+}
+
+static void set_primary(uint32_t bit, bool on)
+{
+    uint32_t primary = vmcs_read(PRIMARY_CONTROLS);
+    vmcs_write(PRIMARY_CONTROLS, on ? primary | bit : primary & ~bit);
+}
+
+enum exit_next handle_nmi_window(struct vmx_cpu *vcpu)
+{
+    range_end_step(vcpu);
+    set_primary(PRIMARY_NMI_WINDOW_EXITING, false);
+    percpu_attend(vcpu->cpu, vcpu->nmi_pending ? ATTENTION_GUEST_NMI : 0);
+    return NEXT_RESUME;
+}
+
+/* An NMI ends the shadow of STI, as on the bare CPU, and never comes in that of MOV SS (SDM vol. 3C,
+ * 27.3.1.5 "Checks on Guest Non-Register State"). NMIs that come while one waits merge with it, as
+ * they do on the bare CPU. */
+static void inject_nmi(struct vmx_cpu *vcpu)
+{
+    uint32_t blocking = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
+    bool taken = vmcs_read(VM_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID;
+    if (vcpu->run_state != CPU_STATE_RUNNING)
+        return; /* wait-for-SIPI blocks NMIs; it waits for the start, or INIT drops it */
+    if (taken || (blocking & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS))) {
+        set_primary(PRIMARY_NMI_WINDOW_EXITING, true);
+        return;
+    }
+    vmcs_write(GUEST_INTERRUPTIBILITY_STATE, blocking & ~INTERRUPTIBILITY_STI);
+    vmcs_write(VM_ENTRY_INTERRUPTION_INFO,
+               EXCEPTION_NMI | INTERRUPTION_TYPE_NMI | INTERRUPTION_VALID);
+    vmcs_write(GUEST_ACTIVITY_STATE, ACTIVITY_ACTIVE);
+    vcpu->nmi_pending = 0;
+    vcpu->guest_nmis++;
+}
+
+/* Call this CPU back when the next line may be printed. */
+static void arm_timer(struct vmx_cpu *vcpu, uint64_t us)
+{
+    uint64_t shift = machine.caps.misc & VMX_MISC_TIMER_SHIFT_MASK;
+    if (!(machine.caps.pin >> 32 & PIN_PREEMPTION_TIMER))
+        return;
+    vcpu->timer_armed = us != 0;
+    uint32_t pin = machine.controls.pin;
+    vmcs_write(PIN_CONTROLS, us ? pin | PIN_PREEMPTION_TIMER : pin);
+    if (us)
+        vmcs_write(VMX_PREEMPTION_TIMER_VALUE,
+                   (uint32_t)min_u64(us * time_tsc_per_us() >> shift, UINT32_MAX));
+}
+
+enum exit_next handle_preemption_timer(struct vmx_cpu *vcpu)
+{
+    percpu_attend(vcpu->cpu, ATTENTION_LOG);
+    return NEXT_RETRY;
+}
+
+/* Everything that waits for this CPU. Called until nothing does. */
+void vmx_attend(struct vmx_cpu *vcpu)
+{
+    struct cpu *cpu = vcpu->cpu;
+    uint32_t why = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
+    if (why & ATTENTION_STOP)
+        stop_serve(cpu);
+    if (vcpu->ept_generation != machine.ept_generation) {
+        vcpu->ept_generation = machine.ept_generation;
+        vmx_flush_ept(vcpu->eptp);
+    }
+    if (why & ATTENTION_GUEST_NMI)
+        vcpu->nmi_pending = 1;
+    if (vcpu->nmi_pending)
+        inject_nmi(vcpu);
+    if ((why & ATTENTION_LOG) && cpu->number == 0)
+        arm_timer(vcpu, log_drain_line());
+}
+
+/* The guest's own end: its processor is shown as it stands. */
+enum exit_next handle_triple_fault(struct vmx_cpu *vcpu)
+{
+    stop_guest("triple fault on cpu%u at CS:RIP %04x:%llx", vcpu->cpu->number,
+               vmcs_read(GUEST_CS_SELECTOR), (unsigned long long)vmcs_read(GUEST_RIP));
+}

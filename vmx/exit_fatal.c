@@ -1,0 +1,94 @@
+#include "vmx/exit_fatal.h"
+
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "vmx/exit.h"
+#include "vmx/instruction_errors.h"
+#include "vmx/vmcs.h"
+
+#define SHOWN_EXITS 16
+
+#define U(x) ((unsigned long long)(x))
+
+static void dump_fields(void)
+{
+    log_print("VMCS:\n");
+    for (size_t i = 0; i < vmcs_field_count; i++) {
+        uint64_t value;
+        if (vmcs_read_checked(vmcs_field_table[i].encoding, &value))
+            log_print("  %-34s %016llx\n", vmcs_field_table[i].name, U(value));
+    }
+}
+
+static void dump_registers(const struct guest_registers *r)
+{
+    log_print("guest registers at the last exit:\n");
+    log_print("  rax %016llx rbx %016llx rcx %016llx rdx %016llx\n", U(r->rax), U(r->rbx),
+              U(r->rcx), U(r->rdx));
+    log_print("  rsi %016llx rdi %016llx rbp %016llx r8  %016llx\n", U(r->rsi), U(r->rdi),
+              U(r->rbp), U(r->r8));
+    log_print("  r9  %016llx r10 %016llx r11 %016llx r12 %016llx\n", U(r->r9), U(r->r10),
+              U(r->r11), U(r->r12));
+    log_print("  r13 %016llx r14 %016llx r15 %016llx\n", U(r->r13), U(r->r14), U(r->r15));
+}
+
+static void dump_exits(const struct vmx_cpu *vcpu)
+{
+    log_print("exits by reason:\n");
+    for (uint32_t reason = 0; reason < EXIT_REASON_COUNT; reason++)
+        if (vcpu->exits[reason])
+            log_print("  %-28s %llu\n", exit_reason_name(reason), U(vcpu->exits[reason]));
+    log_print("last exits, oldest first:\n");
+    for (unsigned back = SHOWN_EXITS; back > 0; back--) {
+        uint8_t place = (uint8_t)(vcpu->history_next - back);
+        if (vcpu->history_rip[place] || vcpu->history_reason[place])
+            log_print("  %-28s rip %016llx\n", exit_reason_name(vcpu->history_reason[place]),
+                      U(vcpu->history_rip[place]));
+    }
+}
+
+void vmx_dump(struct cpu *cpu, bool is_self)
+{
+    const struct vmx_cpu *vcpu = cpu->vcpu;
+    uint64_t any = 0;
+    for (uint32_t reason = 0; vcpu && reason < EXIT_REASON_COUNT; reason++)
+        any |= vcpu->exits[reason];
+    if (!any && !is_self)
+        return;
+    log_print("cpu%u guest state:\n", cpu->number);
+    if (!vcpu)
+        return;
+    dump_registers(&vcpu->registers);
+    dump_exits(vcpu);
+    if (is_self && vcpu->vmcs.v && vmx_vmptrst().v == vcpu->vmcs.v)
+        dump_fields();
+}
+
+_Noreturn void vmx_entry_failed(struct vmx_cpu *vcpu, bool invalid)
+{
+    uint64_t number = 0;
+    if (invalid || !vmcs_read_checked(VMCS_VM_INSTRUCTION_ERROR.encoding, &number))
+        panic("VM entry failed on cpu%u: there is no current VMCS", vcpu->cpu->number);
+    panic("VM entry failed on cpu%u with VM-instruction error %llu: %s", vcpu->cpu->number,
+          U(number), vmx_instruction_error_text((uint32_t)number));
+}
+
+enum exit_next handle_entry_failure(struct vmx_cpu *vcpu)
+{
+    uint32_t reason = vmcs_read(EXIT_REASON);
+    uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);
+    panic("VM entry failed on cpu%u: %s, exit qualification %llu: %s", vcpu->cpu->number,
+          exit_reason_name(reason & EXIT_REASON_BASIC_MASK), U(qualification),
+          vmx_entry_failure_text(qualification));
+}
+
+/* Named and dumped, never skipped: our controls do not cause it, so we do not know what it wants. */
+enum exit_next handle_unexpected(struct vmx_cpu *vcpu)
+{
+    uint32_t reason = vmcs_read(EXIT_REASON);
+    panic("unexpected VM exit on cpu%u: reason 0x%x, %s, exit qualification 0x%llx",
+          vcpu->cpu->number, reason, exit_reason_name(reason & EXIT_REASON_BASIC_MASK),
+          U(vmcs_read(EXIT_QUALIFICATION)));
+}
+
+enum exit_next handle_io(struct vmx_cpu *vcpu) { return handle_unexpected(vcpu); }

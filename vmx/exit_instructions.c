@@ -1,0 +1,74 @@
+/* Instructions that always exit, or that Orlop answers: CPUID's filtered leaves, XSETBV, INVD, VMCALL
+ * and the rest of VMX, GETSEC. */
+#include "base/hw.h"
+#include "base/log.h"
+#include "include/orlop_abi.h"
+#include "vcpu/xcr0_rules.h"
+#include "vmx/exit.h"
+#include "vmx/machine.h"
+#include "vmx/vmcs.h"
+
+void exit_cpuid_filtered(struct vmx_cpu *vcpu, uint32_t leaf, uint32_t subleaf)
+{
+    const struct cpuid_context context = {
+        .guest_cr4 = vmcs_read(CR4_READ_SHADOW),
+        .in_64bit_mode = exit_in_64bit_mode(),
+    };
+    struct cpuid_regs answer = hw_cpuid(leaf, subleaf);
+    cpuid_filter(&machine.cpuid, leaf, subleaf, &context, &answer);
+    vcpu->registers.rax = answer.eax;
+    vcpu->registers.rbx = answer.ebx;
+    vcpu->registers.rcx = answer.ecx;
+    vcpu->registers.rdx = answer.edx;
+}
+
+/* OSXSAVE and CPL were checked before the exit (SDM vol. 3C, 26.1.1 "Relative Priority of Faults and
+ * VM Exits"). XCR0 is live: the host uses no state that it governs. */
+enum exit_next handle_xsetbv(struct vmx_cpu *vcpu)
+{
+    uint64_t value = vcpu->registers.rdx << 32 | (uint32_t)vcpu->registers.rax;
+    uint32_t index = (uint32_t)vcpu->registers.rcx;
+    if (!xcr0_write_legal(machine.cpuid.xcr0_supported, index, value) ||
+        !hw_xsetbv_safe(index, value))
+        return NEXT_GP;
+    return NEXT_ADVANCE;
+}
+
+/* INVD would drop lines of Orlop's own that are not in memory yet; writing them back is allowed, for
+ * nothing tells when a line goes. */
+enum exit_next handle_invd(struct vmx_cpu *vcpu)
+{
+    (void)vcpu;
+    hw_wbinvd();
+    return NEXT_ADVANCE;
+}
+
+/* The guest's processor has no SMX: its CR4.SMXE is 0. */
+enum exit_next handle_getsec(struct vmx_cpu *vcpu)
+{
+    (void)vcpu;
+    return NEXT_UD;
+}
+
+/* The guest's processor has VMX off: its CR4.VMXE is 0. */
+enum exit_next handle_vmx_instruction(struct vmx_cpu *vcpu)
+{
+    (void)vcpu;
+    return NEXT_UD;
+}
+
+static bool is_signed(const struct vmx_cpu *vcpu)
+{
+    return exit_in_64bit_mode() ? vcpu->registers.rbx == ORLOP_CALL_SIGNATURE
+                           : (uint32_t)vcpu->registers.rbx == ORLOP_CALL_SIGNATURE_32;
+}
+
+enum exit_next handle_vmcall(struct vmx_cpu *vcpu)
+{
+    if (exit_cpl() != 0 || !is_signed(vcpu))
+        return NEXT_UD;
+    bool known = (uint32_t)vcpu->registers.rax == ORLOP_CALL_VERSION;
+    int64_t result = known ? ORLOP_VERSION : ORLOP_ERROR_UNKNOWN_CALL;
+    vcpu->registers.rax = exit_in_64bit_mode() ? (uint64_t)result : (uint32_t)result;
+    return NEXT_ADVANCE;
+}

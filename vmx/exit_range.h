@@ -1,0 +1,20 @@
+/* What a guest finds where Orlop is, and where no memory can be: reads give ones, writes go nowhere,
+ * a fetch gets #UD, a page walk finds an entry that is not present.
+ *
+ * Plain moves, STOS and LODS are carried out here. Any other instruction is let run once with a sink
+ * in place of the page: a frame of ones for reads, a scratch frame for writes. The step needs no
+ * monitor trap flag: it is a VM entry with blocking by MOV SS and NMI-window exiting, under which the
+ * window opens after exactly one instruction (SDM vol. 3C, 26.2 "Other Causes of VM Exits", "NMI
+ * window"). A sink shows nothing of Orlop's, so that another CPU may see it meanwhile. */
+#pragma once
+
+#include "vmx/exit.h"
+
+/* An EPT violation at `address`, with its exit qualification. Any CPU; the EPT lock is not held. */
+enum exit_next range_access(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification);
+
+/* The step is over (or INIT ended it): the sinks go. Cheap where there are none. */
+void range_end_step(struct vmx_cpu *vcpu);
+
+/* Make the frame of ones. BSP, boot only. */
+void range_prepare(void);

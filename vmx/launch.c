@@ -1,0 +1,111 @@
+#include "vmx/launch.h"
+
+#include "base/hw.h"
+#include "base/x86/cr.h"
+#include "base/x86/eflags.h"
+#include "kernel/stop.h"
+#include "kernel/traps.h"
+#include "mm/frames.h"
+#include "vmx/exit.h"
+#include "vmx/exit_info.h"
+#include "vmx/exit_range.h"
+#include "vmx/requirements.h"
+#include "vmx/root.h"
+#include "vmx/vmcs.h"
+
+extern const uint8_t vmx_fast_window[], vmx_fast_window_end[], vmx_restart_after_exit[];
+extern const uint8_t vmx_slow_window[], vmx_slow_window_end[], vmx_restart[]; /* vmx/entry.asm */
+
+#define BOOT_DRIVE 0x80
+
+void vmx_prepare_machine(uint64_t own_base, uint64_t own_end)
+{
+    vmx_choose_controls(&machine.caps, &machine.controls);
+    vmx_build_policies(&machine, own_base, own_end);
+    range_prepare();
+    trap_set_entry_window(0, (struct entry_window){(uint64_t)vmx_fast_window,
+                                                   (uint64_t)vmx_fast_window_end,
+                                                   (uint64_t)vmx_restart_after_exit});
+    trap_set_entry_window(1, (struct entry_window){(uint64_t)vmx_slow_window,
+                                                   (uint64_t)vmx_slow_window_end,
+                                                   (uint64_t)vmx_restart});
+}
+
+void vmx_prepare_cpu(uint32_t number)
+{
+    struct vmx_cpu *vcpu = percpu_slot(number, LAYOUT_SLOT_VCPU);
+    vcpu->vmxon = frames_take();
+    vcpu->vmcs = frames_take();
+    for (unsigned i = 0; i < VMX_SINK_PAGES; i++)
+        vcpu->scratch[i] = frames_take();
+}
+
+/* The guest's view of the MTRRs begins as what they are. Registers that do not exist read as 0 and
+ * are never asked for. */
+static void fill_mtrr_shadow(struct vmx_cpu *vcpu)
+{
+    const struct mtrr_state *mtrr = &machine.mtrr;
+    for (unsigned i = 0; i < MTRR_FIXED_COUNT; i++)
+        vcpu->mtrr_shadow[mtrr_fixed_msr(i) & 0xFF] = mtrr->fixed[i];
+    for (unsigned i = 0; i < mtrr->variable_count && i < 0x28; i++) {
+        vcpu->mtrr_shadow[2 * i] = mtrr->variable[i].base;
+        vcpu->mtrr_shadow[2 * i + 1] = mtrr->variable[i].mask;
+    }
+    vcpu->mtrr_shadow[MSR_IA32_MTRR_DEF_TYPE & 0xFF] = mtrr->def_type;
+}
+
+enum error vmx_start_cpu(struct cpu *cpu)
+{
+    struct vmx_cpu *vcpu = cpu->vcpu;
+    vcpu->cpu = cpu;
+    vcpu->signature = hw_cpuid(CPUID_LEAF_FEATURES, 0).eax;
+    vcpu->eptp = ept_pointer(&machine.ept);
+    vcpu->run_state = CPU_STATE_OFF;
+    fill_mtrr_shadow(vcpu);
+    enum error error = vmx_root_enter(vcpu, vcpu->vmxon, vcpu->vmcs);
+    if (error != ERROR_NONE)
+        return error;
+    vmx_write_vmcs(vcpu);
+    return ERROR_NONE;
+}
+
+/* What a boot sector finds: real mode at CS:IP, flat 64 KiB segments at 0, a stack below the code, the
+ * first disk in DL; interrupts are off, as the boot loader left them (SDM vol. 3B, 21.1 "Real-Address
+ * Mode"). */
+_Noreturn void vmx_run_boot_cpu(struct cpu *cpu, uint16_t cs, uint16_t ip)
+{
+    struct vmx_cpu *vcpu = cpu->vcpu;
+    struct reset_state state = reset_state_after_init(CR0_ET, 0);
+    state.cs.selector = cs;
+    state.cs.base = (uint64_t)cs << 4;
+    state.rip = ip;
+    state.rflags = RFLAGS_FIXED;
+    state.rdx = BOOT_DRIVE;
+    state.idtr_base = 0;
+    state.idtr_limit = 0x3FF;
+    vmx_load_state(vcpu, &state, ACTIVITY_ACTIVE);
+    vmcs_write(GUEST_RSP, 0x7C00);
+    vcpu->run_state = CPU_STATE_RUNNING;
+    stop_publish(cpu, CPU_GUEST);
+    vmx_enter_guest(vcpu);
+}
+
+_Noreturn void vmx_run_other_cpu(struct cpu *cpu)
+{
+    struct vmx_cpu *vcpu = cpu->vcpu;
+    struct reset_state state = reset_state_after_init(CR0_ET, vcpu->signature);
+    vmx_load_state(vcpu, &state, ACTIVITY_WAIT_FOR_SIPI);
+    vcpu->run_state = CPU_STATE_WAIT_FOR_SIPI;
+    stop_publish(cpu, CPU_WAIT_FOR_SIPI);
+    vmx_enter_guest(vcpu);
+}
+
+_Noreturn void vmx_park(struct cpu *cpu)
+{
+    ((struct vmx_cpu *)cpu->vcpu)->run_state = CPU_STATE_LEFT_OUT;
+    stop_publish(cpu, CPU_LEFT_OUT);
+    for (;;) {
+        hw_disable_interrupts();
+        hw_halt(); /* NMIs come and go; nothing else can */
+    }
+}

@@ -1,0 +1,71 @@
+/* The EPT that all guest CPUs share, and its lock. */
+#include "vmx/machine.h"
+
+#include "base/panic.h"
+#include "kernel/stop.h"
+#include "vmx/root.h"
+
+/* A holder does at most a few hundred stores; this many looks take seconds. */
+#define LOCK_ATTEMPTS 100000000u
+#define STOP_BOUND_US 100000
+
+struct machine machine;
+
+/* The holder may be waiting for all CPUs to stand still, this one too. */
+static void lock(struct cpu *cpu)
+{
+    for (unsigned attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+        if (spin_try_lock(&machine.ept_lock))
+            return;
+        if (cpu->attention & ATTENTION_STOP) {
+            stop_serve(cpu);
+            percpu_attend(cpu, ATTENTION_STOP); /* what changed is looked at before the entry */
+        }
+        hw_pause();
+    }
+    panic("the EPT lock is held for ever");
+}
+
+/* The reserve was empty and its oldest tables are unlinked: their frames may be used again once no
+ * CPU can have them in its paging-structure caches. All are stopped; each invalidates when it goes
+ * on, because the generation is another one. */
+static void reclaim(struct vmx_cpu *vcpu)
+{
+    if (stop_all(STOP_WORK, STOP_BOUND_US) != 0)
+        panic("a CPU did not stop for an EPT change");
+    machine.ept_generation++;
+    vcpu->ept_generation = machine.ept_generation;
+    vmx_flush_ept(vcpu->eptp);
+    ept_reclaim(&machine.ept);
+    stop_release();
+}
+
+enum ept_fill machine_fill(struct vmx_cpu *vcpu, gpa_t address)
+{
+    lock(vcpu->cpu);
+    enum ept_fill done = ept_map_on_touch(&machine.ept, address);
+    if (done == EPT_FILL_DROPPED) {
+        reclaim(vcpu);
+        done = ept_map_on_touch(&machine.ept, address);
+    }
+    spin_unlock(&machine.ept_lock);
+    return done;
+}
+
+enum error machine_show_page(gpa_t page, hpa_t frame, bool write)
+{
+    uint64_t rights = EPT_R | (write ? EPT_W : 0);
+    lock(this_cpu());
+    enum error error = ept_set_page(&machine.ept, page, frame, rights, MEMORY_TYPE_WB);
+    spin_unlock(&machine.ept_lock);
+    return error;
+}
+
+void machine_hide_page(gpa_t page)
+{
+    lock(this_cpu());
+    enum error error = ept_clear_page(&machine.ept, page);
+    spin_unlock(&machine.ept_lock);
+    if (error != ERROR_NONE)
+        panic("the sink at 0x%llx cannot be taken away", (unsigned long long)page.v);
+}

@@ -1,0 +1,20 @@
+/* From capabilities to a VMCS: what Orlop asks of the processor, and every field of the VMCS. */
+#pragma once
+
+#include "vcpu/init_sipi.h"
+#include "vmx/machine.h"
+#include "vmx/vmx_cpu.h"
+
+/* Which of VMX's controls are set, given what all CPUs can do. BSP, boot only. */
+void vmx_choose_controls(const struct vmx_capabilities *caps, struct vmx_controls *controls);
+
+/* What the guest is told by CPUID, MSRs, CR4, given these controls. BSP, boot only. */
+void vmx_build_policies(struct machine *all, uint64_t own_base, uint64_t own_end);
+
+/* Write every field of this CPU's current VMCS but the guest's registers, which the caller adds by
+ * vmx_load_state(). */
+void vmx_write_vmcs(struct vmx_cpu *vcpu);
+
+/* Put the guest's processor into a state as after INIT or SIPI, or as a loader wants it. General
+ * registers but RDX and RSP become 0. `activity` is enum activity_state. */
+void vmx_load_state(struct vmx_cpu *vcpu, const struct reset_state *state, uint32_t activity);

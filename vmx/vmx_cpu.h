@@ -1,0 +1,54 @@
+/* One guest CPU on one host CPU, as VMX sees it. It lies in two pages of the CPU's slot, right above
+ * the host's stack: the exit stub stores the guest's registers at its start, and goes on below. */
+#pragma once
+
+#include "base/layout.h"
+#include "base/types.h"
+#include "kernel/percpu.h"
+#include "vcpu/init_sipi.h"
+#include "vcpu/registers.h"
+#include "vmx/capabilities.h"
+#include "vmx/exit_reasons.h"
+
+#define VMX_SINK_PAGES 4 /* two operands, each across a page boundary */
+#define VMX_HISTORY 256 /* as many as a byte counts, so that the index wraps by itself */
+
+struct vmx_cpu {
+    struct guest_registers registers; /* first: HOST_RSP points just past it */
+    uint8_t launched;                 /* written by entry.asm */
+    uint8_t history_next;
+    uint8_t nmi_pending;              /* an NMI of the guest's waits to be injected */
+    uint8_t timer_armed;              /* the preemption timer calls us back for the log */
+
+    uint64_t exits[EXIT_REASON_COUNT];
+    uint64_t history_rip[VMX_HISTORY];
+    uint8_t history_reason[VMX_HISTORY];
+
+    struct cpu *cpu;
+    struct vmx_capabilities caps; /* of this CPU alone */
+    uint32_t signature; /* CPUID.1:EAX, which INIT leaves in EDX */
+    uint32_t run_state; /* enum cpu_state of vcpu/init_sipi.h */
+    hpa_t vmxon, vmcs;
+    uint64_t eptp;
+    uint64_t ept_generation; /* the one that this CPU has invalidated for */
+    uint64_t guest_nmis;    /* injected */
+
+    /* Accesses to Orlop's own range (vmx/exit_range.h). */
+    uint64_t range_touches, range_told_us;
+    bool range_told;
+    uint32_t sink_count;        /* pages that show a sink until the step is over */
+    uint32_t step_nmi_blocking; /* what the step took away and gives back */
+    gpa_t sink[VMX_SINK_PAGES];
+    hpa_t scratch[VMX_SINK_PAGES];
+
+    uint64_t exit_started; /* with `exitcost`: TSC of the exit, the sums, and the dearest */
+    uint64_t exit_ticks[EXIT_REASON_COUNT];
+
+    uint64_t mtrr_shadow[0x100]; /* the guest's view of MSRs 200H to 2FFH that are MTRRs */
+};
+
+_Static_assert(sizeof(struct vmx_cpu) <= LAYOUT_SLOT_VCPU_PAGES * PAGE_SIZE, "base/layout.h");
+_Static_assert(offsetof(struct vmx_cpu, registers) == 0, "the exit stub pushes it");
+
+/* The struct of the CPU that runs this. */
+static inline struct vmx_cpu *this_vmx_cpu(void) { return this_cpu()->vcpu; }
