@@ -1,0 +1,202 @@
+; What an exit costs: TSC ticks for N runs of an instruction, less those of the same loop without it,
+; per run. In Bochs with one CPU a tick is one instruction, so the digits are the same in every run;
+; elsewhere they are only times. On the bare machine nothing exits and the figures are the
+; instruction's own (1 in Bochs). Lines: `bench NAME per_exit=NN.N`. `exits PASS` says that all ran.
+%define NAME "exits"
+%ifndef RUNS
+    %define RUNS 1000
+%endif
+%include "guest.inc"
+%include "faults.inc"
+%include "hyper.inc"
+
+MSR_FEATURE_CONTROL  equ 0x3A
+MSR_MTRR_FIX64K      equ 0x250
+MSR_MTRR_DEF_TYPE    equ 0x2FF
+
+; name, set-up of the registers (run in every loop), instruction. The loop keeps its count in EBP.
+%macro bench 3
+    [section .data]
+%%name: db %1, 0
+    __?SECT?__
+    mov [operand], eax
+    mov [operand + 4], edx
+    %2                                  ; a first run, so that first touches are over
+    %3
+    mov ebp, RUNS
+    call ticks_start
+%%empty:
+    %2
+    dec ebp
+    jnz %%empty
+    call ticks_stop
+    mov [ticks_empty], eax
+    mov ebp, RUNS
+    call ticks_start
+%%full:
+    %2
+    %3
+    dec ebp
+    jnz %%full
+    call ticks_stop
+    mov esi, %%name
+    call report
+%endmacro
+
+%macro routines 1
+bits %1
+; Leaves EDX:EAX as bench found them: WRMSR and XSETBV write them.
+ticks_start%1:
+    rdtsc
+    mov [ticks_from], eax
+    mov eax, [operand]
+    mov edx, [operand + 4]
+    ret
+ticks_stop%1:
+    rdtsc
+    sub eax, [ticks_from]
+    ret
+; ESI = name, EAX = ticks of the full loop. One decimal.
+report%1:
+    sub eax, [ticks_empty]
+    jae .positive
+    xor eax, eax                        ; only where a tick is not an instruction
+.positive:
+    xor edx, edx
+    mov ecx, RUNS / 10
+    add eax, RUNS / 20
+    div ecx
+    xor edx, edx
+    mov ecx, 10
+    div ecx
+    say "bench "
+    call print_string%1
+    say " per_exit=", dec, eax, ".", dec, edx, nl
+    ret
+%endmacro
+section .text
+routines 16
+routines 64
+%define ticks_start ticks_start %+ CODE_BITS
+%define ticks_stop ticks_stop %+ CODE_BITS
+%define report report %+ CODE_BITS
+
+; name, MSR: the value that is there is written again.
+%macro bench_wrmsr 2
+    mov ecx, %2
+    rdmsr
+    bench %1, {mov ecx, %2}, wrmsr
+%endmacro
+
+bits 16
+main:
+    enter_long
+    call idt_build
+    call orlop_detect
+    bench "cpuid-0", {xor eax, eax}, cpuid
+    bench "cpuid-1", {mov eax, 1}, cpuid
+    bench "cpuid-40000000", {mov eax, ORLOP_CPUID_BASE}, cpuid
+    call msrs
+    call control_registers
+    call extended_control
+    call calls
+    leave_long
+    bench "real-cpuid-0", {xor eax, eax}, cpuid
+    bench "real-cpuid-1", {mov eax, 1}, cpuid
+    bench_wrmsr "real-wrmsr-mtrr-def-type", MSR_MTRR_DEF_TYPE
+    cmp byte [has_feature_control], 0
+    je .no_feature_control
+    bench "real-rdmsr-feature-control", {mov ecx, MSR_FEATURE_CONTROL}, rdmsr
+.no_feature_control:
+    cmp byte [under_orlop], 0
+    je .no_orlop
+    mov ebx, ORLOP_CALL_SIGNATURE_32
+    bench "real-vmcall-version", {mov eax, ORLOP_CALL_VERSION}, vmcall
+.no_orlop:
+    pass "runs=", dec, [runs]
+    jmp power_off16
+
+bits 64
+msrs:
+    mov ecx, MSR_FEATURE_CONTROL
+    attempt rdmsr
+    cmp dword [fault_vector], NO_FAULT
+    jne .none
+    mov byte [has_feature_control], 1
+    bench "rdmsr-feature-control", {mov ecx, MSR_FEATURE_CONTROL}, rdmsr
+.write:
+    bench_wrmsr "wrmsr-mtrr-def-type", MSR_MTRR_DEF_TYPE
+    bench_wrmsr "wrmsr-mtrr-fix64k", MSR_MTRR_FIX64K
+    bench_wrmsr "wrmsr-apic-base", MSR_APIC_BASE
+    bench_wrmsr "wrmsr-efer", MSR_EFER
+    ret
+.none:
+    skip "IA32_FEATURE_CONTROL is not there"
+    jmp .write
+
+; Toggles are two writes a run.
+%macro toggle_cr0 0
+    mov cr0, r9
+    mov cr0, r8
+%endmacro
+%macro toggle_cr4 0
+    mov cr4, r9
+    mov cr4, r8
+%endmacro
+control_registers:
+    mov r8, cr4
+    bench "mov-cr4-same", nop, {mov cr4, r8}
+    mov r9, r8
+    btc r9, 7
+    bench "mov-cr4-toggle-pge-twice", nop, toggle_cr4
+    mov r8, cr0
+    btr r8, 29                          ; NW only with CD
+    btr r8, 30
+    bench "mov-cr0-same", nop, {mov cr0, r8}
+    mov r9, r8
+    bts r9, 30
+    bench "mov-cr0-toggle-cd-twice", nop, toggle_cr0
+    mov r9, r8
+    btc r9, 5
+    bench "mov-cr0-toggle-ne-twice", nop, toggle_cr0
+    bench "clts", nop, clts
+    ret
+
+extended_control:
+    mov eax, 1
+    cpuid
+    bt ecx, 26
+    jc .has
+    skip "XSETBV: no XSAVE"
+    ret
+.has:
+    mov r8, cr4
+    mov r9, r8
+    bts r9, 18
+    bench "mov-cr4-toggle-osxsave-twice", nop, toggle_cr4
+    mov cr4, r9
+    xor ecx, ecx
+    xgetbv
+    bench "xsetbv-same", nop, xsetbv
+    mov cr4, r8
+    ret
+
+calls:
+    cmp byte [under_orlop], 0
+    jne .orlop
+    skip "VMCALL: no Orlop below"
+    ret
+.orlop:
+    mov rbx, ORLOP_CALL_SIGNATURE
+    bench "vmcall-version", {mov eax, ORLOP_CALL_VERSION}, vmcall
+    ret
+
+section .data
+runs: dd RUNS
+section .bss
+alignb 4
+operand:     resd 2
+ticks_from:  resd 1
+ticks_empty: resd 1
+has_feature_control: resb 1
+end_guest
