@@ -78,11 +78,11 @@ void cpuid_filter(const struct cpuid_policy *policy, uint32_t leaf, uint32_t sub
         answer_own_leaf(leaf, answer);
         return;
     }
-    if (leaf < 64) {
-        if (policy->zeroed >> leaf & 1)
-            *answer = (struct cpuid_regs){0};
-        if (!(policy->filtered >> leaf & 1))
-            return;
+    if (!cpuid_needs_filter(policy, leaf))
+        return;
+    if (leaf < 64 && (policy->zeroed >> leaf & 1)) {
+        *answer = (struct cpuid_regs){0};
+        return;
     }
     mask_place(policy, leaf, subleaf, answer);
     filter_live_bits(policy, leaf, subleaf, context, answer);
