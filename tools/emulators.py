@@ -107,14 +107,14 @@ class Emulator:
                     self.arguments, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output,
                     stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_die_with_parent)
             connections = self._accept(listeners)
+            self.serial = connections.pop("serial", None)
+            self._connected(connections)
         except BaseException:
             self.stop()
             raise
         finally:
             for listener in listeners.values():
                 listener.close()
-        self.serial = connections.pop("serial", None)
-        self._connected(connections)
 
     def _accept(self, listeners):
         connections = {}
@@ -174,7 +174,8 @@ def _tail(path, lines):
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
-    return "\n".join(text.rstrip().splitlines()[-lines:])
+    wanted = [line for line in text.splitlines() if line.strip() and not line.startswith("====")]
+    return "\n".join(wanted[-lines:])
 
 
 class Bochs(Emulator):
@@ -295,8 +296,11 @@ class Qemu(Emulator):
     def _connected(self, connections):
         self.control = connections["control"]
         self.control.settimeout(START_SECONDS)
-        self._read_message()  # the greeting
-        self.ask("qmp_capabilities")
+        try:
+            self._read_message()  # the greeting
+            self.ask("qmp_capabilities")
+        except EmulatorError as error:
+            raise EmulatorError(f"{error}\n{self.log_tail()}") from error
 
     def _read_message(self):
         """One message of the control channel, or None when QEMU has closed it."""

@@ -74,17 +74,9 @@ def _copy_files(tree, files):
         shutil.copyfile(path, target)
 
 
-def _fix_tree(tree, epoch):
-    """One date, one mode and a fixed owner for every file."""
-    for path in [tree, *tree.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-        os.utime(path, (epoch, epoch))
-
-
 def _dates(epoch):
     date = _xorriso_date(epoch)
-    return ["-volid", VOLUME, "-volume_date", "all_file_dates", date, "-volume_date", "uuid", date,
-            "-chown_r", "0", "/", "--", "-chgrp_r", "0", "/", "--"]
+    return ["-volid", VOLUME, "-volume_date", "all_file_dates", date, "-volume_date", "uuid", date]
 
 
 def _write(output, make):
@@ -109,7 +101,6 @@ def make_menu_iso(output, grub_cfg, files, epoch=None):
         _copy_files(tree, files)
         (tree / "boot/grub").mkdir()
         shutil.copyfile(grub_cfg, tree / "boot/grub/grub.cfg")
-        _fix_tree(tree, epoch)
         _write(output, lambda path: _run(
             ["grub-mkrescue", "-d", str(GRUB_PLATFORM), "--locales=", "--fonts=", "--themes=",
              f"--install-modules={MENU_MODULES}", "-o", str(path), str(tree), "--", *_dates(epoch)],
@@ -158,7 +149,6 @@ def make_direct_iso(output, elf, options="", modules=(), epoch=None, extra_comma
               "-p", "/boot/grub", "-o", str(core), *DIRECT_MODULES.split()], epoch)
         loader = tree / "boot/loader.img"
         loader.write_bytes((GRUB_PLATFORM / "cdboot.img").read_bytes() + core.read_bytes())
-        _fix_tree(tree, epoch)
         _write(output, lambda path: _run(
             ["xorriso", "-as", "mkisofs", "-quiet", "-r", "-V", VOLUME,
              f"--modification-date={_xorriso_date(epoch)}", "--set_all_file_dates",

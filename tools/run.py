@@ -162,9 +162,12 @@ class Session:
             return ORLOP_STOPPED if self.verdict.text else POWERED_OFF
         if line in writable:
             del self.to_guest[:self._send()]
-        if self.quiet_since and not self.terminal and now - self.quiet_since > QUIET_SECONDS:
-            say(self.verdict.text)
-            return ORLOP_STOPPED
+        if self.quiet_since and now - self.quiet_since > QUIET_SECONDS:
+            self.quiet_since = None
+            if not self.terminal:
+                say(self.verdict.text)
+                return ORLOP_STOPPED
+            say(f"{self.verdict.text}; Ctrl-a x ends")
         if self.deadline and now > self.deadline:
             say("time limit reached")
             return TIME_LIMIT
@@ -182,9 +185,7 @@ class Session:
         self.log.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-        if self.verdict.feed(data) and self.terminal:
-            say(f"{self.verdict.text}; Ctrl-a x ends")
-        if self.verdict.text:
+        if self.verdict.feed(data) or self.quiet_since:
             self.quiet_since = time.monotonic()
         return True
 

@@ -252,7 +252,7 @@ def _follow(case, emulator, watch, log):
             return "the line went quiet"
         if watch.problem and now - heard > 1:
             return watch.problem
-        if case.end == "reset" and case.emulator == "bochs" and emulator.resets():
+        if data is None and case.end == "reset" and case.emulator == "bochs" and emulator.resets():
             return "" if watch.all_said() and not watch.problem else "reset too early"
         if not by_machine and watch.all_said() and not watch.problem \
                 and _screen_shows(case, emulator):

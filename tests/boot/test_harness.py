@@ -1,0 +1,136 @@
+"""The boot harness itself, with the stand-in in the place of Orlop: what must fail does fail."""
+
+import pytest
+
+from harness import BootFailure, Case, Watch, boot, dump_lines, load_cases, skip_lines
+
+EMULATORS = ["bochs", "qemu"]
+
+
+def case(**fields):
+    defaults = {"name": "harness-trial", "elf": "stand_in.bin", "timeout": 30,
+                "expect": ["stand-in: here"]}
+    return Case(**{**defaults, **fields})
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("word, end", [
+    ("poweroff", "poweroff"), ("refused", "refused"), ("panic", "panic"), ("reset", "reset"),
+    ("fault", "triple-fault"), ("hang", "lines"),
+])
+def test_each_end_is_known(stand_in, tmp_path, emulator, word, end):
+    expect = [f"command line: {word}"]
+    assert boot(case(options=word, end=end, emulator=emulator, expect=expect), tmp_path)
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("word, end, message", [
+    ("poweroff", "refused", "the machine ended before the row did: powered off"),
+    ("poweroff", "reset", "powered off"),
+    ("reset", "poweroff", "reset|time limit"),
+    ("refused", "poweroff", "forbidden: .*orlop: refused"),
+    ("refused", "panic", "forbidden: .*orlop: refused"),
+    ("panic", "refused", "forbidden: .*orlop: panic"),
+    ("fault", "poweroff", "forbidden: .*triple fault"),
+    ("fault", "lines", "forbidden: .*triple fault"),
+    ("triple", "poweroff", "triple fault|reset"),
+    ("hang", "poweroff", "time limit"),
+])
+def test_each_wrong_end_fails(stand_in, tmp_path, emulator, word, end, message):
+    timeout = 6 if word in ("hang", "reset") else 30
+    # `lines` must not be satisfied before the forbidden line has had its turn.
+    expect = ["command line"] if end != "lines" else ["command line", "never said"]
+    with pytest.raises(BootFailure, match=message):
+        boot(case(options=word, end=end, emulator=emulator, timeout=timeout, expect=expect),
+             tmp_path)
+
+
+@pytest.mark.parametrize("fields, message", [
+    ({"expect": ["never said"]}, "(?s)before all was said.*not said: never said.*here"),
+    ({"expect": ["power off", "here"]}, "(?s)before all was said.*not said: here"),
+    ({"also": ["never said"]}, "not said: never said"),
+    ({"forbid": ["power off"]}, "forbidden: .*power off"),
+    ({"keys": [["never said", "x"]]}, "before all was said"),
+])
+def test_what_is_not_said_fails_with_the_end_of_the_line(stand_in, tmp_path, fields, message):
+    with pytest.raises(BootFailure, match=message):
+        boot(case(options="poweroff", end="poweroff", emulator="qemu", **fields), tmp_path)
+
+
+def test_keys_are_typed(stand_in, tmp_path):
+    boot(case(options="echo", end="poweroff", emulator="qemu", keys=[["ready", "aq"]],
+              expect=["key 61", "key 71"]), tmp_path)
+
+
+def test_second_serial_port_and_none(stand_in, tmp_path):
+    with pytest.raises(BootFailure, match="(?s)not said.*nothing"):
+        boot(case(options="poweroff", end="poweroff", emulator="bochs", serial_port=2), tmp_path)
+    boot(case(options="poweroff", end="poweroff", emulator="bochs", serial_port=0, expect=[]),
+         tmp_path)
+
+
+def test_screen_is_read(stand_in, tmp_path):
+    with pytest.raises(BootFailure, match="time limit"):
+        boot(case(options="hang", end="lines", emulator="qemu", timeout=4, screen=["no such text"]),
+             tmp_path)
+    boot(case(options="hang", end="lines", emulator="qemu", screen=["SeaBIOS|GRUB|iPXE|Booting"]),
+         tmp_path)
+
+
+def test_guest_that_fails_fails_the_row():
+    watch = Watch(case(end="poweroff"))
+    watch.feed("here\nrealmode FAIL see above\n")
+    assert watch.problem == "forbidden: realmode FAIL see above"
+
+
+def test_lines_are_whole_and_without_terminal_codes():
+    watch = Watch(case(end="poweroff", expect=["^one two$", "^three$"]))
+    watch.feed("one t")
+    watch.feed("wo\r\n\x1b[1;31mthr")
+    watch.feed("ee\x1b[m\r\n")
+    assert watch.all_said()
+
+
+def _matrix(tmp_path, text):
+    path = tmp_path / "matrix.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_row_stands_for_one_boot_a_number_of_cpus(tmp_path):
+    cases = load_cases(_matrix(tmp_path, """
+        [[case]]
+        name = "smp"
+        cpus = [2, 4]
+        expect = ['cpus={cpus} last={last}']
+        also = ['cpu{each} up']
+        end = "poweroff" """))
+    assert [(one.name, one.cpus) for one in cases] == [("smp-2cpu", 2), ("smp-4cpu", 4)]
+    assert cases[1].expect == ["cpus=4 last=3"]
+    assert cases[1].also == ["cpu0 up", "cpu1 up", "cpu2 up", "cpu3 up"]
+
+
+@pytest.mark.parametrize("row", [
+    "end = 'poweroff'",                          # expects nothing
+    "end = 'sometime'\nexpect = ['x']",
+    "expect = ['x']",
+    "end = 'poweroff'\nexpect = ['x']\nemulator = 'vmware'",
+    "end = 'poweroff'\nexpect = ['x']\nscreen = ['x']",
+    "end = 'poweroff'\nexpect = ['(']",
+    "end = 'poweroff'\nexpected = ['x']",
+])
+def test_a_row_that_means_nothing_is_refused(tmp_path, row):
+    with pytest.raises(Exception):
+        load_cases(_matrix(tmp_path, f"[[case]]\nname = 'x'\n{row}\n"))
+
+
+def test_two_rows_of_one_name_are_refused(tmp_path):
+    row = "[[case]]\nname = 'x'\nend = 'poweroff'\nexpect = ['x']\n"
+    with pytest.raises(ValueError, match="rows of one name: x"):
+        load_cases(_matrix(tmp_path, row * 2))
+
+
+def test_lines_of_a_guest():
+    lines = ["x", "canary SKIP AVX-512 (not there)", "[0.1] cpu0 vmx: SKIP", "devices: dump pic=1 "]
+    assert skip_lines(lines) == ["canary SKIP AVX-512 (not there)"]
+    assert dump_lines(lines) == ["devices: dump pic=1"]

@@ -1,0 +1,329 @@
+"""The tools of the build: each check finds what it is for."""
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+
+import pytest
+
+import check_image
+import check_layers
+from harness import BUILD, ROOT, BootFailure, Case, boot
+from make_iso import IsoError, grub_commands, make_direct_iso, make_menu_iso
+from run_tests import count_cmocka
+
+# check_layers.py
+
+TREE = {
+    "base/types.h": "#pragma once\ntypedef int number;\n",
+    "lib/string.h": '#pragma once\n#include "base/types.h"\nnumber length(void);\n',
+    "lib/string.c": '#include "lib/string.h"\n#include <stdint.h>\n',
+    "mm/ept.h": '#pragma once\n#include "lib/string.h"\nnumber map(void);\n',
+    "boot/info.h": "#pragma once\nint info(void);\n",
+    "debug/gdb.h": "#pragma once\nint gdb(void);\n",
+    "guest/uart.c": '#include "mm/ept.h"\n',
+    "kernel/main.c": '#include "debug/gdb.h"\n#include "guest/uart.h"\n',
+    "guest/uart.h": "#pragma once\nint uart(void);\n",
+}
+TREE["guest/uart.c"] = '#include "guest/uart.h"\n' + TREE["guest/uart.c"]
+
+
+def layers(tmp_path, **changes):
+    for name, text in {**TREE, **{key: text for key, text in changes.items()}}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    result = subprocess.run([sys.executable, ROOT / "tools/check_layers.py", "--root", tmp_path],
+                            capture_output=True, text=True, check=False)
+    return result.returncode, result.stdout
+
+
+def test_layers_accept_a_tree_that_keeps_to_them(tmp_path):
+    status, output = layers(tmp_path)
+    assert (status, "9 files" in output) == (0, True), output
+
+
+@pytest.mark.parametrize("name, text, complaint", [
+    ("base/types.h", '#pragma once\n#include "lib/string.h"\n', "(level 1) is not below base/"),
+    ("mm/ept.h", '#pragma once\n#include "boot/info.h"\n', "(level 2) is not below mm/"),
+    ("guest/uart.h", '#pragma once\n#include "debug/gdb.h"\n', "nobody includes debug/"),
+    ("mm/ept.c", '#include "mm/ept.h"\n#include "../lib/string.h"\n', "not a file from the top"),
+    ("mm/ept.c", '#include "mm/ept.h"\n#include "ept.h"\n', "not a file from the top"),
+    ("mm/ept.c", '#include "mm/ept.h"\n#include <stdio.h>\n', "not a freestanding header"),
+    ("mm/ept.c", '#include "lib/string.h"\n#include "mm/ept.h"\n', "own header is not the first"),
+    ("mm/x86/bits.h", "int bits;\n", "no #pragma once"),
+    ("mm/ept.h", "#pragma once\nnumber map(void);\n", "does not compile alone"),
+    ("mm/ept.h", "#pragma once\nvoid map(struct ept *ept);\n", "does not compile alone"),
+])
+def test_layers_find(tmp_path, name, text, complaint):
+    status, output = layers(tmp_path, **{name: text})
+    assert status == 1
+    assert complaint in output
+
+
+def test_every_folder_of_the_tree_has_a_level():
+    """A new folder of sources without a level would not be checked."""
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "*.c", "*.h"], capture_output=True,
+                            text=True, check=True).stdout.split()
+    without = {name for name in listed
+               if not name.startswith("tests/") and not check_layers.folder_of(name)}
+    assert not without
+
+
+# check_image.py
+
+def header(architecture=0, length=24, checksum=None, end=(0, 0, 8)):
+    if checksum is None:
+        checksum = -(check_image.HEADER_MAGIC + architecture + length) & 0xFFFFFFFF
+    return struct.pack("<IIIIHHI", check_image.HEADER_MAGIC, architecture, length, checksum, *end)
+
+
+@pytest.mark.parametrize("data, complaint", [
+    (bytes(4096) + header(), None),
+    (bytes(4), "no multiboot2 header"),
+    (bytes(4) + header(), "no multiboot2 header"),
+    (bytes(32768) + header(), "no multiboot2 header"),
+    (header(checksum=1), "the checksum is wrong"),
+    (header(architecture=4), "is not i386"),
+    (header(end=(1, 0, 8)), "does not end with the end tag"),
+    (header(length=4096), "it ends past"),
+])
+def test_image_header(data, complaint):
+    found = check_image.check_header(data)
+    assert (not found) if complaint is None else complaint in found[0]
+
+
+@pytest.mark.parametrize("segments, complaint", [
+    ([(5, 4096), (4, 4096), (6, 4096)], None),
+    ([(7, 4096)], "segment 0 is writable and executable"),
+    ([(5, 128 * 1024 + 1)], "more than 131072"),
+    ([], "nothing is loaded"),
+])
+def test_image_segments(segments, complaint):
+    found = check_image.check_segments(segments)
+    assert (not found) if complaint is None else complaint in found[0]
+
+
+FLOATS = ["__builtin_ia32_emms();", "double volatile d = 1; d += 2;",
+          '__asm__("fninit");', '__asm__("vzeroupper");', '__asm__("fxsave (%rsp)");',
+          '__asm__("ldmxcsr (%rsp)");', '__asm__("kmovw %k1, %k2");', '__asm__("xrstor (%rsp)");',
+          '__asm__("fs movq $1, (%rax)\\n movdqu %xmm0, (%rax)");']
+
+
+@pytest.mark.parametrize("statement", FLOATS)
+def test_image_finds_fpu_instructions(tmp_path, statement):
+    assert check_image.check_instructions(_listing(tmp_path, f"void f(void) {{ {statement} }}"))
+
+
+def test_image_accepts_integer_code(tmp_path):
+    code = """
+        int loop(int *a, int n) { int s = 0; for (int i = 0; i < n; i++) s += a[i] * i; return s; }
+        void special(void) { __asm__ volatile("xsetbv\\n xgetbv\\n rep movsb\\n lock incl (%rax)\\n"
+            "mov %fs:8, %rax\\n fs\\n nop\\n mov %cr0, %rax\\n mov %dr7, %rax\\n invept (%rax), %rbx\\n"
+            "rdpmc\\n pause\\n sfence\\n mov %st1, %rax"); }
+        """.replace("\\n mov %st1, %rax", "")
+    assert check_image.check_instructions(_listing(tmp_path, code)) == []
+
+
+def _listing(tmp_path, code):
+    source, thing = tmp_path / "x.c", tmp_path / "x.o"
+    source.write_text(code)
+    subprocess.run(["gcc", "-O2", "-mmmx", "-fno-asynchronous-unwind-tables", "-c", "-o", thing,
+                    source], check=True)
+    return check_image.disassemble(thing)
+
+
+def test_image_without_instructions_is_not_fine():
+    assert check_image.check_instructions("") == ["objdump listed no instruction"]
+
+
+def test_orlop_elf_is_as_it_should_be():
+    assert check_image.check_image(BUILD / "orlop.elf") == []
+
+
+def test_two_builds_of_orlop_are_identical():
+    assert check_image.build_twice(ROOT) == []
+
+
+# make_iso.py
+
+def test_isos_are_functions_of_their_inputs(stand_in, tmp_path, request):
+    """Made in two folders, from files of other dates and rights, by people of other habits."""
+    for name, mask in (("a", 0o022), ("b/c", 0o077)):
+        folder = tmp_path / name
+        before = os.umask(mask)
+        request.addfinalizer(lambda before=before: os.umask(before))
+        folder.mkdir(parents=True)
+        for target in ("orlop.elf", "realmode.bin", "grub.cfg"):
+            shutil.copy(ROOT / "grub.cfg" if target == "grub.cfg" else stand_in, folder / target)
+        if name == "b/c":
+            os.utime(folder / "orlop.elf", (1, 1))
+            (folder / "realmode.bin").chmod(0o600)
+        make_menu_iso(folder / "menu.iso", folder / "grub.cfg",
+                      [(n, folder / n) for n in ("orlop.elf", "realmode.bin")], epoch=1600000000)
+        make_direct_iso(folder / "direct.iso", folder / "orlop.elf", "poweroff",
+                        [(folder / "realmode.bin", "realmode")], epoch=1600000000)
+    for iso in ("menu.iso", "direct.iso"):
+        assert (tmp_path / "a" / iso).read_bytes() == (tmp_path / "b/c" / iso).read_bytes()
+
+
+def test_iso_of_what_is_not_a_program_is_refused(tmp_path):
+    (tmp_path / "x.elf").write_bytes(b"no header")
+    with pytest.raises(IsoError, match="not a multiboot2 program"):
+        make_direct_iso(tmp_path / "x.iso", tmp_path / "x.elf")
+    assert not list(tmp_path.glob("*.iso")) and not list(tmp_path.glob(".x*"))
+
+
+def test_two_files_of_one_name_are_refused(stand_in, tmp_path):
+    (tmp_path / "stand_in.bin").write_bytes(b"another")
+    with pytest.raises(IsoError, match="two different files are called stand_in.bin"):
+        make_direct_iso(tmp_path / "x.iso", stand_in, "", [(tmp_path / "stand_in.bin", "x")])
+
+
+def test_grub_commands_quote_what_grub_would_take_apart():
+    assert grub_commands("o.elf", "a=b c;d", [("m", "role x")]) == (
+        "multiboot2 /boot/o.elf a=b 'c;d'\nmodule2 /boot/m role x\n")
+
+
+# grub.cfg
+
+DISK_SAYS = bytes.fromhex("be1a7c" "ba f803".replace(" ", "") + "ac" "84c0" "7403" "ee" "ebf8"
+                          "ba0406" "b80020" "ef" "f4" "ebfd")
+
+
+def _menu_iso(stand_in, folder):
+    """The real menu, with the stand-in as Orlop."""
+    files = [("orlop.elf", stand_in), ("realmode.bin", stand_in)]
+    make_menu_iso(folder / "menu.iso", ROOT / "grub.cfg", files)
+    return str(folder / "menu.iso")
+
+
+def _menu_case(iso, **fields):
+    return Case(name="menu-trial", iso=iso, emulator="qemu", timeout=40, **fields)
+
+
+def test_menu_starts_the_tour_by_itself(stand_in, tmp_path):
+    boot(_menu_case(_menu_iso(stand_in, tmp_path), end="lines",
+                    expect=["command line: *$", "module: realmode$"]), tmp_path)
+
+
+def test_menu_has_the_report(stand_in, tmp_path):
+    boot(_menu_case(_menu_iso(stand_in, tmp_path), end="lines", expect=["command line: probe$"],
+                    keys=[["executed automatically", "\x1b[B\r"]]), tmp_path)
+
+
+def test_menu_starts_the_disk_without_orlop(stand_in, tmp_path):
+    """The boot sector prints on COM1 and powers off."""
+    text = b"the disk's own system\r\n\0"
+    sector = DISK_SAYS.ljust(0x1a, b"\x90") + text
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(sector.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    boot(_menu_case(_menu_iso(stand_in, tmp_path), end="poweroff", expect=["the disk's own system"],
+                    forbid=["stand-in"], keys=[["executed automatically", "\x1b[B\x1b[B\r"]],
+                    extra=["-drive", f"file={disk},format=raw,if=ide,index=0"]), tmp_path)
+
+
+def test_menu_does_not_wait_for_a_uart_that_is_not_there(stand_in, tmp_path):
+    boot(_menu_case(_menu_iso(stand_in, tmp_path), end="lines", serial_port=0,
+                    screen=["Report what this machine can do"]), tmp_path)
+
+
+def test_menu_iso_starts_from_a_usb_stick_too(stand_in, tmp_path):
+    """As the firmware's first hard disk; the machine's own disk is then the second one."""
+    iso = _menu_iso(stand_in, tmp_path)
+    text = b"the disk's own system\r\n\0"
+    disk = tmp_path / "disk.img"
+    disk.write_bytes((DISK_SAYS.ljust(0x1a, b"\x90") + text).ljust(510, b"\0") + b"\x55\xaa"
+                     + bytes(1 << 20))
+    empty = tmp_path / "empty.iso"
+    empty.write_bytes(bytes(65536))
+    extra = ["-boot", "c", "-drive", f"file={iso},format=raw,if=ide,index=0",
+             "-drive", f"file={disk},format=raw,if=ide,index=1"]
+    boot(_menu_case(str(empty), end="poweroff", expect=["the disk's own system"],
+                    keys=[["executed automatically", "\x1b[B\x1b[B\r"]], extra=extra), tmp_path)
+    with pytest.raises(BootFailure, match="time limit"):
+        boot(Case(name="menu-trial", iso=str(empty), emulator="qemu", timeout=3, end="lines",
+                  expect=["GRUB"]), tmp_path)
+
+
+# deps.sh
+
+def deps(tmp_path, installed, target="run", keys=None, user_id="0"):
+    """Runs deps.sh with a package database and an apt-get of our own; says what apt was asked for."""
+    tools = {"dpkg-query": "cat " + str(tmp_path / "installed"), "apt-get":
+             f'echo "$@" >> {tmp_path}/asked', "id": f"echo {user_id}", "sudo": '"$@"'}
+    (tmp_path / "bin").mkdir()
+    for name, line in tools.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "installed").write_text("".join(f"ii  {name}\n" for name in installed))
+    environment = dict(os.environ, PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    command = ["/bin/sh", str(ROOT / "tools/deps.sh"), target]
+    if keys is None:
+        result = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, check=False)
+        status, output = result.returncode, result.stdout + result.stderr
+    else:
+        pexpect = pytest.importorskip("pexpect")
+        child = pexpect.spawn(command[0], command[1:], env=environment, encoding="utf-8")
+        child.expect(r"\[Y/n\] ")
+        output = child.before
+        child.sendline(keys)
+        child.expect(pexpect.EOF)
+        child.close()
+        status, output = child.exitstatus, output + child.before
+    asked = tmp_path / "asked"
+    return status, output, asked.read_text() if asked.exists() else ""
+
+
+def packages(*targets):
+    lines = (ROOT / "tools/deps.txt").read_text().splitlines()
+    return {line.split()[0] for line in lines
+            if line and not line.startswith("#") and line.split()[1] in targets}
+
+
+def test_deps_has_nothing_to_do(tmp_path):
+    status, _, asked = deps(tmp_path, packages("build", "run"))
+    assert (status, asked) == (0, "")
+
+
+def test_deps_as_root_without_a_terminal_installs_what_is_missing(tmp_path):
+    status, output, asked = deps(tmp_path, packages("build", "run") - {"bochs", "nasm"})
+    assert status == 0
+    assert asked == "install --no-install-recommends -y bochs nasm\n"
+    assert "apt-get install" in output
+
+
+def test_deps_as_a_user_without_a_terminal_says_the_line_and_stops(tmp_path):
+    status, output, asked = deps(tmp_path, packages("build"), user_id="1000")
+    assert (status, asked) == (1, "")
+    assert "sudo apt-get install --no-install-recommends -y bochs" in output
+
+
+@pytest.mark.parametrize("keys, status, installs", [("", 0, True), ("y", 0, True), ("n", 1, False)])
+def test_deps_asks_on_a_terminal(tmp_path, keys, status, installs):
+    ended, output, asked = deps(tmp_path, packages("build", "run") - {"xorriso"}, keys=keys,
+                                user_id="1000")
+    assert "sudo apt-get install --no-install-recommends -y xorriso" in output
+    assert (ended, bool(asked)) == (status, installs)
+
+
+def test_deps_of_a_target_only(tmp_path):
+    status, _, asked = deps(tmp_path, packages("build"), target="build")
+    assert (status, asked) == (0, "")
+
+
+# run_tests.py
+
+@pytest.mark.parametrize("output, status, passed, failed", [
+    ("[==========] 3 test(s) run.\n[  PASSED  ] 3 test(s).\n", 0, 3, 0),
+    ("[  PASSED  ] 2 test(s).\n[  FAILED  ] x: 1 test(s), listed below:\n[  FAILED  ] two\n", 1,
+     2, 1),
+    ("==123==ERROR: AddressSanitizer\n", 1, 0, 1),
+    ("[  PASSED  ] 2 test(s).\n==1==ERROR: LeakSanitizer\n", 23, 2, 1),
+    ("", 0, 0, 1),
+])
+def test_cmocka_output_is_counted(output, status, passed, failed):
+    count = count_cmocka(output, status)
+    assert (count.passed, count.failed) == (passed, failed)
