@@ -18,12 +18,11 @@ static void copy_signature(char *text, uint32_t a, uint32_t b, uint32_t c)
 static struct cpuid_regs read_leaf(const struct vmx_capability_reader *reader, uint32_t leaf,
                                    uint32_t subleaf)
 {
-    uint32_t first = leaf & CPUID_LEAF_EXT_MAX;
     struct cpuid_regs none = {0, 0, 0, 0};
-    uint32_t highest = reader->cpuid(reader->context, first, 0).eax;
+    uint32_t highest = reader->cpuid(reader->context, leaf & CPUID_LEAF_EXT_MAX, 0).eax;
 
-    /* Without extended leaves the question for the highest is answered by some basic leaf. */
-    if (highest < leaf || (highest & CPUID_LEAF_EXT_MAX) != first)
+    /* A CPU without extended leaves answers with those of a basic one: below 80000000H. */
+    if (highest < leaf)
         return none;
     return reader->cpuid(reader->context, leaf, subleaf);
 }

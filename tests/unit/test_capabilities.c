@@ -639,6 +639,9 @@ static void a_refusal_says_what_to_do(void **state)
     assert_string_equal(text, "needed but missing: a processor with Intel VMX (processor "
                               "AuthenticAMD under QEMU TCG): QEMU emulates no VMX without KVM: use "
                               "QEMU/KVM on an Intel host, or Bochs");
+    vmx_requirement_text(&vmx_requirement_table[VMX_FEATURE_EPT_1G], &caps, text, sizeof(text));
+    assert_string_equal(text, "not there: EPT 1-GByte pages (processor AuthenticAMD under QEMU "
+                              "TCG): Orlop goes on without it");
 }
 
 static void every_refusal_fits_a_line_of_the_log(void **state)
