@@ -104,10 +104,6 @@ void main_check_capabilities(void)
         finish("report complete; paste the lines above into a bug report");
     }
     vmx_requirements_check(&machine.caps, refuse_requirement, NULL);
-    if (boot.cpus.count > 1 && !vmx_feature_present(&machine.caps, VMX_FEATURE_WAIT_FOR_SIPI))
-        refuse("%u CPUs, but VMX has no activity state wait-for-SIPI (IA32_VMX_MISC bit 8); start "
-               "the machine with one CPU",
-               boot.cpus.count);
     if (boot.cpus.dropped)
         refuse("%u CPUs are more than the %u that Orlop knows; switch some off in the firmware",
                boot.cpus.count + boot.cpus.dropped, LAYOUT_MAX_CPUS);

@@ -13,6 +13,7 @@
 #include "mm/host_tables.h"
 #include "vmx/capability_report.h"
 #include "vmx/exit_fatal.h"
+#include "vmx/icr.h"
 #include "vmx/launch.h"
 #include "vmx/requirements.h"
 #include "vmx/root.h"
@@ -150,6 +151,12 @@ void main_prepare_guest_cpus(void)
 {
     vmx_prepare_machine(boot.place.base.v, boot.place.end.v);
     machine.measure_exits = boot.options.exitcost;
+    machine.guest_cpus = boot.guest_cpus;
+    const char *why = icr_why_intercepted(&machine.caps);
+    if (why && boot.guest_cpus > 1) {
+        log_info("smp", "INIT and SIPI by ICR interception: %s", why);
+        icr_intercept();
+    }
     for (uint32_t i = 0; i < boot.cpus.count; i++)
         vmx_prepare_cpu(i);
     panic_set_dump(vmx_dump);

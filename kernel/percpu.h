@@ -36,6 +36,7 @@ enum percpu_state {
 #define ATTENTION_GUEST_NMI BIT(1) /* an NMI came in root mode and belongs to the guest */
 #define ATTENTION_LOG       BIT(2) /* lines wait for the serial port: kernel/log.h */
 #define ATTENTION_RELOAD    BIT(3) /* a handler changed registers that the fast way out leaves */
+#define ATTENTION_MAIL      BIT(4) /* an INIT or SIPI waits in the mailbox: vmx/icr.h */
 
 struct cpu {
     struct cpu *self; /* GS:0 */

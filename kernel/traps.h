@@ -21,7 +21,7 @@ void trap_dispatch(struct trap_frame *frame);
 struct entry_window {
     uint64_t start, end, restart;
 };
-#define TRAP_ENTRY_WINDOWS 2
+#define TRAP_ENTRY_WINDOWS 3 /* the third: the look before HLT of a CPU that waits */
 void trap_set_entry_window(unsigned index, struct entry_window window);
 
 /* The exception's mnemonic, as the SDM writes it. */

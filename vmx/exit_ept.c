@@ -4,6 +4,7 @@
 #include "vmx/exit.h"
 #include "vmx/exit_info.h"
 #include "vmx/exit_range.h"
+#include "vmx/icr.h"
 #include "vmx/machine.h"
 #include "vmx/vmcs.h"
 
@@ -24,7 +25,11 @@ enum exit_next handle_ept_violation(struct vmx_cpu *vcpu)
     restore_nmi_blocking(qualification);
     switch (machine_fill(vcpu, address)) {
     case EPT_FILL_MAPPED: return NEXT_RETRY;
-    case EPT_FILL_ALREADY: return NEXT_RETRY;
+    case EPT_FILL_ALREADY:
+        if ((qualification & EPT_VIOLATION_WRITE) &&
+            icr_is_protected(GPA(ALIGN_DOWN(address.v, PAGE_SIZE))))
+            return icr_page_written(vcpu, address);
+        return NEXT_RETRY;
     case EPT_FILL_HIDDEN: return range_access(vcpu, address, qualification);
     case EPT_FILL_BEYOND: return range_access(vcpu, address, qualification);
     default: panic("the EPT reserve stays empty");

@@ -12,8 +12,10 @@
 #include "kernel/time.h"
 #include "kernel/traps.h"
 #include "vmx/exit.h"
+#include "vmx/exit_events.h"
 #include "vmx/exit_info.h"
 #include "vmx/exit_range.h"
+#include "vmx/icr.h"
 #include "vmx/machine.h"
 #include "vmx/root.h"
 #include "vmx/setup.h"
@@ -36,14 +38,14 @@ static void carry_out(struct vmx_cpu *vcpu, enum cpu_action action, uint8_t vect
         reset_state_start(&state, vector);
     range_end_step(vcpu);
     reset_live_registers(&state);
-    vmx_load_state(vcpu, &state,
-                   action == CPU_ACTION_RESET_AND_WAIT ? ACTIVITY_WAIT_FOR_SIPI : ACTIVITY_ACTIVE);
+    bool waits = action == CPU_ACTION_RESET_AND_WAIT && !machine.icr_intercepted;
+    vmx_load_state(vcpu, &state, waits ? ACTIVITY_WAIT_FOR_SIPI : ACTIVITY_ACTIVE);
     vmx_flush_linear(); /* paging is off at once: nothing of the old tables may be used */
     vcpu->nmi_pending = 0;
     vmcs_write(PRIMARY_CONTROLS, machine.controls.primary);
 }
 
-static void take_event(struct vmx_cpu *vcpu, enum cpu_event event, uint8_t vector)
+void event_take(struct vmx_cpu *vcpu, enum cpu_event event, uint8_t vector)
 {
     bool boot_cpu = hw_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_BSP;
     struct cpu_transition next = init_sipi_step(vcpu->run_state, event, boot_cpu);
@@ -56,7 +58,7 @@ static void take_event(struct vmx_cpu *vcpu, enum cpu_event event, uint8_t vecto
 
 enum exit_next handle_init(struct vmx_cpu *vcpu)
 {
-    take_event(vcpu, CPU_EVENT_INIT, 0);
+    event_take(vcpu, CPU_EVENT_INIT, 0);
     return NEXT_RESUME;
 }
 
@@ -66,7 +68,7 @@ enum exit_next handle_sipi(struct vmx_cpu *vcpu)
     stop_publish(vcpu->cpu, CPU_ROOT);
     stop_serve(vcpu->cpu);
     percpu_attend(vcpu->cpu, ATTENTION_STOP); /* what a stop changed meanwhile is looked at too */
-    take_event(vcpu, CPU_EVENT_SIPI, (uint8_t)(vmcs_read(EXIT_QUALIFICATION) & SIPI_VECTOR_MASK));
+    event_take(vcpu, CPU_EVENT_SIPI, (uint8_t)(vmcs_read(EXIT_QUALIFICATION) & SIPI_VECTOR_MASK));
     return NEXT_RESUME;
 }
 
@@ -149,6 +151,8 @@ void vmx_attend(struct vmx_cpu *vcpu)
         vcpu->ept_generation = machine.ept_generation;
         vmx_flush_ept(vcpu->eptp);
     }
+    if (machine.icr_intercepted)
+        icr_serve(vcpu);
     if (why & ATTENTION_GUEST_NMI)
         vcpu->nmi_pending = 1;
     if (vcpu->nmi_pending)

@@ -64,7 +64,7 @@ static enum decoder_mode code_mode(void)
     return (rights & SEGMENT_DB) && protected_mode ? DECODER_MODE_32 : DECODER_MODE_16;
 }
 
-static struct decoded decode(struct vmx_cpu *vcpu)
+struct decoded range_decode(struct vmx_cpu *vcpu)
 {
     uint8_t bytes[DECODER_MAX_BYTES];
     size_t count = guest_fetch(vcpu, bytes, sizeof(bytes));
@@ -137,23 +137,28 @@ static void arm_step(struct vmx_cpu *vcpu)
                    vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS) | PENDING_DEBUG_BS);
 }
 
-/* The page shows a sink until the next NMI window. The EPT keeps a table for hidden ranges, so this
+/* The page shows `frame` until the next NMI window. The EPT keeps a table for hidden ranges, so this
  * cannot run out of frames; beyond the physical address width there is no page to show. */
-static enum exit_next let_run_once(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification)
+enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame, bool write)
 {
-    bool write = qualification & EPT_VIOLATION_WRITE;
     gpa_t page = GPA(ALIGN_DOWN(address.v, PAGE_SIZE));
-    if (vcpu->sink_count == VMX_SINK_PAGES)
-        range_end_step(vcpu);
-    hpa_t frame = write ? vcpu->scratch[vcpu->sink_count] : ones_frame;
-    if (write)
-        memset(frames_pointer(frame), 0xFF, PAGE_SIZE);
     if (machine_show_page(page, frame, write) != ERROR_NONE)
         return NEXT_GP;
     vcpu->sink[vcpu->sink_count++] = page;
     arm_step(vcpu);
     vmx_flush_ept(vcpu->eptp);
     return NEXT_RETRY;
+}
+
+static enum exit_next run_on_sink(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification)
+{
+    bool write = qualification & EPT_VIOLATION_WRITE;
+    if (vcpu->sink_count == VMX_SINK_PAGES)
+        range_end_step(vcpu);
+    hpa_t frame = write ? vcpu->scratch[vcpu->sink_count] : ones_frame;
+    if (write)
+        memset(frames_pointer(frame), 0xFF, PAGE_SIZE);
+    return range_let_run_once(vcpu, address, frame, write);
 }
 
 void range_end_step(struct vmx_cpu *vcpu)
@@ -176,7 +181,7 @@ static enum exit_next page_fault(struct vmx_cpu *vcpu, uint64_t linear)
     uint64_t rip = vmcs_read(GUEST_CS_BASE) + vmcs_read(GUEST_RIP);
     if (linear - rip < DECODER_MAX_BYTES)
         error |= vmcs_read(GUEST_IA32_EFER) & EFER_NXE ? PF_ERROR_I : 0;
-    else if (decode(vcpu).writes)
+    else if (range_decode(vcpu).writes)
         error |= PF_ERROR_W;
     hw_write_cr2(linear);
     exit_inject(EXCEPTION_PF, (uint32_t)error);
@@ -187,12 +192,12 @@ static enum exit_next data_access(struct vmx_cpu *vcpu, gpa_t address, uint64_t 
 {
     struct decoded d = {.kind = DECODER_OTHER};
     if (!(vmcs_read(IDT_VECTORING_INFO) & INTERRUPTION_VALID) && !vcpu->sink_count)
-        d = decode(vcpu);
+        d = range_decode(vcpu);
     /* An operand that crosses a page may be memory on the other side: let the CPU do it. It does, or
      * may, where it ends behind this page, and where it is found at its start. */
     uint64_t offset = address.v & PAGE_MASK;
     if (offset + d.memory_bytes > PAGE_SIZE || (offset == 0 && d.memory_bytes > 1))
-        return let_run_once(vcpu, address, qualification);
+        return run_on_sink(vcpu, address, qualification);
     switch (d.kind) {
     case DECODER_LOAD:
     case DECODER_LOAD_ZERO:
@@ -201,7 +206,7 @@ static enum exit_next data_access(struct vmx_cpu *vcpu, gpa_t address, uint64_t 
     case DECODER_STORE_IMMEDIATE: break;
     case DECODER_STOS:
     case DECODER_LODS: return carry_out_string(vcpu, &d, address);
-    default: return let_run_once(vcpu, address, qualification);
+    default: return run_on_sink(vcpu, address, qualification);
     }
     exit_step_over(d.length);
     return NEXT_RESUME;

@@ -8,10 +8,17 @@
  * window"). A sink shows nothing of Orlop's, so that another CPU may see it meanwhile. */
 #pragma once
 
+#include "vcpu/decoder.h"
 #include "vmx/exit.h"
 
 /* An EPT violation at `address`, with its exit qualification. Any CPU; the EPT lock is not held. */
 enum exit_next range_access(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification);
+
+/* Decode the instruction at the guest's RIP. */
+struct decoded range_decode(struct vmx_cpu *vcpu);
+
+/* Let the present instruction run once with `frame` shown at the page of `address`. */
+enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame, bool write);
 
 /* The step is over (or INIT ended it): the sinks go. Cheap where there are none. */
 void range_end_step(struct vmx_cpu *vcpu);

@@ -14,7 +14,8 @@
 #include "vmx/vmcs.h"
 
 extern const uint8_t vmx_fast_window[], vmx_fast_window_end[], vmx_restart_after_exit[];
-extern const uint8_t vmx_slow_window[], vmx_slow_window_end[], vmx_restart[]; /* vmx/entry.asm */
+extern const uint8_t vmx_slow_window[], vmx_slow_window_end[], vmx_restart[];
+extern const uint8_t vmx_idle_window[], vmx_idle_over[]; /* vmx/entry.asm */
 
 #define BOOT_DRIVE 0x80
 
@@ -29,6 +30,9 @@ void vmx_prepare_machine(uint64_t own_base, uint64_t own_end)
     trap_set_entry_window(1, (struct entry_window){(uint64_t)vmx_slow_window,
                                                    (uint64_t)vmx_slow_window_end,
                                                    (uint64_t)vmx_restart});
+    trap_set_entry_window(2, (struct entry_window){(uint64_t)vmx_idle_window,
+                                                   (uint64_t)vmx_idle_over,
+                                                   (uint64_t)vmx_idle_over});
 }
 
 void vmx_prepare_cpu(uint32_t number)
@@ -94,7 +98,8 @@ _Noreturn void vmx_run_other_cpu(struct cpu *cpu)
 {
     struct vmx_cpu *vcpu = cpu->vcpu;
     struct reset_state state = reset_state_after_init(CR0_ET, vcpu->signature);
-    vmx_load_state(vcpu, &state, ACTIVITY_WAIT_FOR_SIPI);
+    vmx_load_state(vcpu, &state,
+                   machine.icr_intercepted ? ACTIVITY_ACTIVE : ACTIVITY_WAIT_FOR_SIPI);
     vcpu->run_state = CPU_STATE_WAIT_FOR_SIPI;
     stop_publish(cpu, CPU_WAIT_FOR_SIPI);
     vmx_enter_guest(vcpu);

@@ -56,7 +56,9 @@ enum error machine_show_page(gpa_t page, hpa_t frame, bool write)
 {
     uint64_t rights = EPT_R | (write ? EPT_W : 0);
     lock(this_cpu());
-    enum error error = ept_set_page(&machine.ept, page, frame, rights, MEMORY_TYPE_WB);
+    bool device = page.v == frame.v; /* the local APIC shows itself, all else a frame of ours */
+    enum error error = ept_set_page(&machine.ept, page, frame, rights,
+                                    device ? MEMORY_TYPE_UC : MEMORY_TYPE_WB);
     spin_unlock(&machine.ept_lock);
     return error;
 }
@@ -64,7 +66,9 @@ enum error machine_show_page(gpa_t page, hpa_t frame, bool write)
 void machine_hide_page(gpa_t page)
 {
     lock(this_cpu());
-    enum error error = ept_clear_page(&machine.ept, page);
+    enum error error = page.v == machine.icr_page
+                           ? ept_set_page(&machine.ept, page, HPA(page.v), EPT_R, MEMORY_TYPE_UC)
+                           : ept_clear_page(&machine.ept, page);
     spin_unlock(&machine.ept_lock);
     if (error != ERROR_NONE)
         panic("the sink at 0x%llx cannot be taken away", (unsigned long long)page.v);

@@ -27,6 +27,8 @@ struct machine {
     struct ept ept;
     struct spinlock ept_lock;
     uint32_t guest_cpus; /* CPUs that run the guest; the others are left out */
+    bool icr_intercepted; /* INIT and SIPI go by vmx/icr.h */
+    uint64_t icr_page;    /* the local APIC's page, then */
     bool measure_exits;  /* `exitcost` */
     volatile uint64_t ept_generation; /* raised when frames of the EPT are used again */
 };

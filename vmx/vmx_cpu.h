@@ -28,6 +28,7 @@ struct vmx_cpu {
     struct vmx_capabilities caps; /* of this CPU alone */
     uint32_t signature; /* CPUID.1:EAX, which INIT leaves in EDX */
     uint32_t run_state; /* enum cpu_state of vcpu/init_sipi.h */
+    uint32_t mail;      /* an INIT or SIPI that another CPU left (vmx/icr.c) */
     hpa_t vmxon, vmcs;
     uint64_t eptp;
     uint64_t ept_generation; /* the one that this CPU has invalidated for */

@@ -1,0 +1,185 @@
+#include "vmx/icr.h"
+
+#include "base/hw.h"
+#include "base/log.h"
+#include "base/panic.h"
+#include "base/x86/apic.h"
+#include "base/x86/msr.h"
+#include "kernel/stop.h"
+#include "kernel/time.h"
+#include "mm/frames.h"
+#include "mm/host_tables.h"
+#include "vcpu/decoder.h"
+#include "vcpu/icr.h"
+#include "vmx/exit_events.h"
+#include "vmx/exit_range.h"
+
+#define MAIL_INIT     BIT(31)
+#define MAIL_STARTUP  BIT(30) /* the vector is in the low byte */
+#define TAKE_BOUND_US 100000
+
+/* Bochs 2.7 keeps an INIT pending after its VM exit, so that no guest instruction runs afterwards. It
+ * names itself by the revision of its VMCS, without a hypervisor bit. */
+#define BOCHS_REVISION 0x2B
+
+void vmx_idle(void); /* vmx/entry.asm */
+
+const char *icr_why_intercepted(const struct vmx_capabilities *caps)
+{
+    if (!(caps->misc & VMX_MISC_ACTIVITY_WAIT_FOR_SIPI))
+        return "VMX has no activity state wait-for-SIPI";
+    if ((caps->basic & VMX_BASIC_REVISION_MASK) == BOCHS_REVISION && !caps->hypervisor[0])
+        return "this emulator keeps INIT pending after its VM exit";
+    return NULL;
+}
+
+static void protect(uint64_t page)
+{
+    if (ept_set_page(&machine.ept, GPA(page), HPA(page), EPT_R, MEMORY_TYPE_UC) != ERROR_NONE)
+        panic("the local APIC's page 0x%llx cannot be protected", (unsigned long long)page);
+    machine.icr_page = page;
+}
+
+void icr_intercept(void)
+{
+    uint8_t *bitmap = frames_pointer(machine.msr_bitmap);
+    /* The bitmap of writes to low MSRs is the third KiB (SDM vol. 3C, 25.6.9 "MSR-Bitmap Address"). */
+    bitmap[2048 + MSR_IA32_X2APIC_ICR / 8] |= (uint8_t)BIT(MSR_IA32_X2APIC_ICR % 8);
+    protect(hw_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_ADDRESS_MASK);
+    machine.icr_intercepted = true;
+}
+
+bool icr_is_protected(gpa_t page)
+{
+    return machine.icr_intercepted && page.v == machine.icr_page;
+}
+
+/* The page is protected for all CPUs at once; the old one stays so, which costs time alone. */
+void icr_page_moved(uint64_t apic_base)
+{
+    uint64_t page = apic_base & APIC_BASE_ADDRESS_MASK;
+    if (machine.icr_intercepted && page != machine.icr_page)
+        protect(page);
+}
+
+/* A target in the middle of something else serves its mailbox before it runs its guest again; until
+ * then the sender's ICR would read as busy, so it waits, and serves its own mail meanwhile. */
+static void wait_until_taken(struct vmx_cpu *sender, struct vmx_cpu *target)
+{
+    uint64_t start = time_us();
+    while (__atomic_load_n(&target->mail, __ATOMIC_ACQUIRE) & MAIL_INIT) {
+        if (sender->cpu->attention & ATTENTION_STOP)
+            stop_serve(sender->cpu);
+        if (__atomic_load_n(&sender->mail, __ATOMIC_ACQUIRE) & MAIL_INIT)
+            return; /* two CPUs reset each other: this one is to be reset itself */
+        if (time_us() - start > TAKE_BOUND_US) {
+            log_warn("icr", "cpu%u does not take its INIT", target->cpu->number);
+            return;
+        }
+        hw_pause();
+    }
+}
+
+static void post(struct vmx_cpu *sender, struct vmx_cpu *target, const struct icr_message *message)
+{
+    if (message->kind == ICR_STARTUP && target->run_state != CPU_STATE_WAIT_FOR_SIPI)
+        return; /* a SIPI outside wait-for-SIPI is not remembered */
+    uint32_t mail = message->kind == ICR_INIT ? (uint32_t)MAIL_INIT
+                                              : (uint32_t)MAIL_STARTUP | message->vector;
+    __atomic_store_n(&target->mail, mail, __ATOMIC_RELEASE);
+    percpu_attend(target->cpu, ATTENTION_MAIL);
+    stop_kick(target->cpu);
+    if (message->kind == ICR_INIT)
+        wait_until_taken(sender, target);
+}
+
+/* True: the message was ours, and nothing is left for the hardware. */
+static bool deliver(struct vmx_cpu *sender, uint64_t icr, bool x2apic)
+{
+    struct icr_message message = icr_decode(icr, x2apic);
+    if (message.kind == ICR_OTHER)
+        return false;
+    for (uint32_t i = 0; message.kind != ICR_NOTHING && i < machine.guest_cpus; i++) {
+        struct cpu *cpu = percpu_get(i);
+        if (icr_reaches(&message, sender->cpu->apic_id, cpu->apic_id))
+            post(sender, cpu->vcpu, &message);
+    }
+    return true;
+}
+
+enum exit_next icr_msr_written(struct vmx_cpu *vcpu, uint64_t value)
+{
+    if (!deliver(vcpu, value, true) && !hw_wrmsr_safe(MSR_IA32_X2APIC_ICR, value))
+        return NEXT_GP;
+    return NEXT_ADVANCE;
+}
+
+static volatile void *window_at(struct vmx_cpu *vcpu, gpa_t address)
+{
+    uint64_t window = (uint64_t)percpu_slot(vcpu->cpu->number, LAYOUT_SLOT_APIC);
+    host_tables_map(window, HPA(ALIGN_DOWN(address.v, PAGE_SIZE)), HOST_DEVICE);
+    return (volatile void *)(window + (address.v & PAGE_MASK));
+}
+
+static void store(volatile void *to, uint64_t value, unsigned bytes)
+{
+    switch (bytes) {
+    case 1: *(volatile uint8_t *)to = (uint8_t)value; break;
+    case 2: *(volatile uint16_t *)to = (uint16_t)value; break;
+    case 4: *(volatile uint32_t *)to = (uint32_t)value; break;
+    default: *(volatile uint64_t *)to = value; break;
+    }
+}
+
+static bool is_own_apic(gpa_t address)
+{
+    uint64_t base = hw_rdmsr(MSR_IA32_APIC_BASE);
+    return (base & APIC_BASE_EN) && !(base & APIC_BASE_EXTD) &&
+           (base & APIC_BASE_ADDRESS_MASK) == ALIGN_DOWN(address.v, PAGE_SIZE);
+}
+
+/* Systems write their APIC by plain moves. What is none runs once with the page open. */
+enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address)
+{
+    struct decoded d = range_decode(vcpu);
+    if (d.kind != DECODER_STORE && d.kind != DECODER_STORE_IMMEDIATE)
+        return range_let_run_once(vcpu, address, HPA(ALIGN_DOWN(address.v, PAGE_SIZE)), true);
+    uint64_t value = d.kind == DECODER_STORE
+                         ? decoder_stored_value(&d, exit_get_register(vcpu, d.number))
+                         : d.immediate;
+    volatile uint32_t *target = window_at(vcpu, address);
+    if (is_own_apic(address) && (address.v & PAGE_MASK) == APIC_ICR_LOW) {
+        uint32_t high = target[(APIC_ICR_HIGH - APIC_ICR_LOW) / 4];
+        if (deliver(vcpu, (uint64_t)high << 32 | (uint32_t)value, false)) {
+            exit_step_over(d.length);
+            return NEXT_RESUME;
+        }
+        target = window_at(vcpu, address);
+    }
+    store(target, value, d.memory_bytes);
+    exit_step_over(d.length);
+    return NEXT_RESUME;
+}
+
+static void take_mail(struct vmx_cpu *vcpu)
+{
+    uint32_t mail = __atomic_exchange_n(&vcpu->mail, 0, __ATOMIC_ACQ_REL);
+    if (mail & MAIL_INIT)
+        event_take(vcpu, CPU_EVENT_INIT, 0);
+    else if (mail & MAIL_STARTUP)
+        event_take(vcpu, CPU_EVENT_SIPI, (uint8_t)mail);
+}
+
+/* While it waits the CPU counts as stopped (kernel/stop.h), and serves a stop before its SIPI. */
+void icr_serve(struct vmx_cpu *vcpu)
+{
+    struct cpu *cpu = vcpu->cpu;
+    take_mail(vcpu);
+    while (vcpu->run_state == CPU_STATE_WAIT_FOR_SIPI) {
+        vmx_idle();
+        uint32_t why = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
+        if (why & ATTENTION_STOP)
+            stop_serve(cpu);
+        take_mail(vcpu);
+    }
+}

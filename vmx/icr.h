@@ -1,0 +1,29 @@
+/* INIT and SIPI without the hardware's help, for CPUs that cannot wait for a SIPI in VMX operation: the
+ * guest's writes to its ICR exit, messages that reset or start a CPU go to that CPU's mailbox, and it
+ * waits for them in root mode. All other messages go to the hardware as they were written. */
+#pragma once
+
+#include "vmx/exit.h"
+#include "vmx/machine.h"
+
+/* Which of the two ways this machine needs, from capabilities and known defects; NULL or the reason
+ * why interception is used. BSP, boot only. */
+const char *icr_why_intercepted(const struct vmx_capabilities *caps);
+
+/* Protect the ICR of every CPU. After the EPT and the MSR bitmap are built. */
+void icr_intercept(void);
+
+/* The guest wrote to the page of its local APIC. */
+enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address);
+
+/* The guest wrote to its x2APIC ICR. */
+enum exit_next icr_msr_written(struct vmx_cpu *vcpu, uint64_t value);
+
+/* The guest moved its local APIC. */
+void icr_page_moved(uint64_t apic_base);
+
+/* Whether `page` is protected for the ICR. */
+bool icr_is_protected(gpa_t page);
+
+/* Look into this CPU's mailbox, and wait there while the guest has it wait for a SIPI. */
+void icr_serve(struct vmx_cpu *vcpu);
