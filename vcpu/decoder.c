@@ -1,6 +1,7 @@
 #include "vcpu/decoder.h"
 
 #include "base/bits.h"
+#include "vcpu/decoder_prefixes.h"
 
 /* Size of the memory operand. */
 enum form_size { SIZE_BYTE, SIZE_WORD, SIZE_OPERAND, SIZE_MOVSXD };
@@ -52,88 +53,6 @@ static const uint8_t accesses[] = {
     [DECODER_SCAS] = READS,
 };
 
-/* The bytes, read in order. Past the end it gives zeros and remembers that it did. */
-struct cursor {
-    const uint8_t *bytes;
-    unsigned count, at;
-    bool truncated;
-};
-
-static uint8_t cursor_next(struct cursor *cursor)
-{
-    if (cursor->at >= cursor->count) {
-        cursor->truncated = true;
-        return 0;
-    }
-    return cursor->bytes[cursor->at++];
-}
-
-static void cursor_skip(struct cursor *cursor, unsigned count)
-{
-    while (count--)
-        cursor_next(cursor);
-}
-
-struct prefixes {
-    bool operand, address, lock;
-    uint8_t rex; /* 0: none */
-    enum decoder_repeat repeat;
-    enum decoder_segment segment;
-};
-#define REX_W 8
-#define REX_R 4
-
-static enum decoder_segment segment_of_prefix(uint8_t byte)
-{
-    switch (byte) {
-    case 0x26: return DECODER_SEGMENT_ES;
-    case 0x2e: return DECODER_SEGMENT_CS;
-    case 0x36: return DECODER_SEGMENT_SS;
-    case 0x3e: return DECODER_SEGMENT_DS;
-    case 0x64: return DECODER_SEGMENT_FS;
-    case 0x65: return DECODER_SEGMENT_GS;
-    default: return DECODER_SEGMENT_DEFAULT;
-    }
-}
-
-/* Takes one legacy prefix in; false for any other byte. In 64-bit mode the overrides of segments
- * without a base are no overrides. */
-static bool prefix_take(struct prefixes *prefixes, uint8_t byte, enum decoder_mode mode)
-{
-    enum decoder_segment segment = segment_of_prefix(byte);
-    if (segment != DECODER_SEGMENT_DEFAULT) {
-        if (mode != DECODER_MODE_64 || segment >= DECODER_SEGMENT_FS)
-            prefixes->segment = segment;
-        return true;
-    }
-    switch (byte) {
-    case 0x66: prefixes->operand = true; return true;
-    case 0x67: prefixes->address = true; return true;
-    case 0xf0: prefixes->lock = true; return true;
-    case 0xf2: prefixes->repeat = DECODER_REPEAT_REPNE; return true;
-    case 0xf3: prefixes->repeat = DECODER_REPEAT_REP; return true;
-    default: return false;
-    }
-}
-
-/* Takes all prefixes in and returns the byte after them. A REX prefix counts only where the opcode
- * follows at once (vol. 2A, 2.2.1 "REX Prefixes"). */
-static uint8_t prefixes_read(struct cursor *cursor, struct prefixes *prefixes,
-                             enum decoder_mode mode)
-{
-    for (;;) {
-        uint8_t byte = cursor_next(cursor);
-        if (cursor->truncated)
-            return 0;
-        if (mode == DECODER_MODE_64 && (byte & 0xf0) == 0x40)
-            prefixes->rex = byte;
-        else if (prefix_take(prefixes, byte, mode))
-            prefixes->rex = 0;
-        else
-            return byte;
-    }
-}
-
 static const struct form *form_find(uint8_t map, uint8_t opcode, enum decoder_mode mode)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
@@ -142,20 +61,6 @@ static const struct form *form_find(uint8_t map, uint8_t opcode, enum decoder_mo
         return forms[i].size == SIZE_MOVSXD && mode != DECODER_MODE_64 ? NULL : &forms[i];
     }
     return NULL;
-}
-
-static unsigned operand_size(const struct prefixes *prefixes, enum decoder_mode mode)
-{
-    if (prefixes->rex & REX_W)
-        return 8;
-    return (mode == DECODER_MODE_16) != prefixes->operand ? 2 : 4;
-}
-
-static unsigned address_size(const struct prefixes *prefixes, enum decoder_mode mode)
-{
-    if (!prefixes->address)
-        return mode;
-    return mode == DECODER_MODE_32 ? 2 : 4;
 }
 
 /* Bytes of displacement after ModRM (and SIB): vol. 2A, tables 2-1 to 2-3. */
@@ -173,16 +78,16 @@ static unsigned displacement_size(uint8_t modrm, uint8_t sib, unsigned address_b
 }
 
 /* Reads ModRM and what belongs to it; false where the operand is a register. */
-static bool modrm_read(struct cursor *cursor, const struct prefixes *prefixes,
+static bool modrm_read(struct decoder_cursor *cursor, const struct decoder_prefixes *prefixes,
                        struct decoded *decoded, uint8_t *modrm)
 {
     uint8_t sib = 0;
-    *modrm = cursor_next(cursor);
+    *modrm = decoder_cursor_next(cursor);
     if (*modrm >> 6 == 3)
         return false;
     if (decoded->address_bytes != 2 && (*modrm & 7) == 4)
-        sib = cursor_next(cursor);
-    cursor_skip(cursor, displacement_size(*modrm, sib, decoded->address_bytes));
+        sib = decoder_cursor_next(cursor);
+    decoder_cursor_skip(cursor, displacement_size(*modrm, sib, decoded->address_bytes));
 
     decoded->number = (*modrm >> 3 & 7) | (prefixes->rex & REX_R ? 8 : 0);
     if (decoded->register_bytes == 1 && !prefixes->rex && decoded->number >= 4) {
@@ -192,26 +97,20 @@ static bool modrm_read(struct cursor *cursor, const struct prefixes *prefixes,
     return true;
 }
 
-static uint64_t sign_extend(uint64_t value, unsigned bytes)
-{
-    unsigned unused = 64 - 8 * bytes;
-    return (uint64_t)((int64_t)(value << unused) >> unused);
-}
-
 /* An immediate has at most four bytes, sign-extended to the operand's size. */
-static uint64_t immediate_read(struct cursor *cursor, unsigned operand_bytes)
+static uint64_t immediate_read(struct decoder_cursor *cursor, unsigned operand_bytes)
 {
     unsigned bytes = operand_bytes < 4 ? operand_bytes : 4;
     uint64_t value = 0;
     for (unsigned i = 0; i < bytes; i++)
-        value |= (uint64_t)cursor_next(cursor) << 8 * i;
-    return sign_extend(value, bytes);
+        value |= (uint64_t)decoder_cursor_next(cursor) << 8 * i;
+    return decoder_sign_extend(value, bytes);
 }
 
 static void sizes_set(struct decoded *decoded, const struct form *form,
-                      const struct prefixes *prefixes, enum decoder_mode mode)
+                      const struct decoder_prefixes *prefixes, enum decoder_mode mode)
 {
-    uint8_t operand = (uint8_t)operand_size(prefixes, mode);
+    uint8_t operand = (uint8_t)decoder_operand_size(prefixes, mode);
     const uint8_t memory[] = {[SIZE_BYTE] = 1,
                               [SIZE_WORD] = 2,
                               [SIZE_OPERAND] = operand,
@@ -219,16 +118,16 @@ static void sizes_set(struct decoded *decoded, const struct form *form,
     bool extends = form->kind == DECODER_LOAD_ZERO || form->kind == DECODER_LOAD_SIGN;
     decoded->memory_bytes = memory[form->size];
     decoded->register_bytes = extends ? operand : decoded->memory_bytes;
-    decoded->address_bytes = (uint8_t)address_size(prefixes, mode);
+    decoded->address_bytes = (uint8_t)decoder_address_size(prefixes, mode);
 }
 
 /* Reads what follows the opcode; false where it is no plain move of memory after all. */
-static bool tail_read(struct cursor *cursor, const struct form *form,
-                      const struct prefixes *prefixes, struct decoded *decoded)
+static bool tail_read(struct decoder_cursor *cursor, const struct form *form,
+                      const struct decoder_prefixes *prefixes, struct decoded *decoded)
 {
     uint8_t modrm;
     if (form->tail == TAIL_OFFSET)
-        cursor_skip(cursor, decoded->address_bytes);
+        decoder_cursor_skip(cursor, decoded->address_bytes);
     if (form->tail != TAIL_MODRM && form->tail != TAIL_MODRM_IMMEDIATE)
         return true;
     if (!modrm_read(cursor, prefixes, decoded, &modrm))
@@ -242,17 +141,17 @@ static bool tail_read(struct cursor *cursor, const struct form *form,
     return true;
 }
 
-static struct decoded decode_opcode(struct cursor *cursor, const struct prefixes *prefixes,
+static struct decoded decode_opcode(struct decoder_cursor *cursor, const struct decoder_prefixes *prefixes,
                                     uint8_t opcode, enum decoder_mode mode)
 {
     const struct decoded other = {.kind = DECODER_OTHER};
     uint8_t map = 1;
     if (opcode == 0x0f) {
         map = 2;
-        opcode = cursor_next(cursor);
+        opcode = decoder_cursor_next(cursor);
     }
     const struct form *form = form_find(map, opcode, mode);
-    if (!form || prefixes->lock) /* LOCK is #UD with all of them */
+    if (!form)
         return other;
 
     struct decoded decoded = {.kind = form->kind, .segment = prefixes->segment};
@@ -269,37 +168,13 @@ static struct decoded decode_opcode(struct cursor *cursor, const struct prefixes
 
 struct decoded decoder_decode(const uint8_t *bytes, size_t count, enum decoder_mode mode)
 {
-    struct cursor cursor = {.bytes = bytes};
-    struct prefixes prefixes = {0};
+    struct decoder_cursor cursor = {.bytes = bytes};
+    struct decoder_prefixes prefixes = {0};
     struct decoded decoded = {.kind = DECODER_TRUNCATED};
     cursor.count = count < DECODER_MAX_BYTES ? (unsigned)count : DECODER_MAX_BYTES;
-    uint8_t opcode = prefixes_read(&cursor, &prefixes, mode);
+    uint8_t opcode = decoder_prefixes_read(&cursor, &prefixes, mode);
     if (cursor.truncated)
         return decoded;
     struct decoded whole = decode_opcode(&cursor, &prefixes, opcode, mode);
     return cursor.truncated ? decoded : whole;
-}
-
-static uint64_t low_bytes(uint64_t value, unsigned bytes)
-{
-    return value & (~0ull >> (64 - 8 * bytes));
-}
-
-uint64_t decoder_loaded_value(const struct decoded *decoded, uint64_t before, uint64_t memory)
-{
-    uint64_t value = low_bytes(memory, decoded->memory_bytes);
-    if (decoded->kind == DECODER_LOAD_SIGN)
-        value = sign_extend(value, decoded->memory_bytes);
-    value = low_bytes(value, decoded->register_bytes);
-    if (decoded->register_bytes >= 4)
-        return value;
-    unsigned shift = decoded->high_byte ? 8 : 0;
-    return (before & ~(low_bytes(~0ull, decoded->register_bytes) << shift)) | value << shift;
-}
-
-uint64_t decoder_stored_value(const struct decoded *decoded, uint64_t whole)
-{
-    if (decoded->kind == DECODER_STORE_IMMEDIATE)
-        return low_bytes(decoded->immediate, decoded->memory_bytes);
-    return low_bytes(decoded->high_byte ? whole >> 8 : whole, decoded->memory_bytes);
 }

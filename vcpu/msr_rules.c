@@ -98,12 +98,15 @@ static bool mtrr_exists(const struct msr_policy *policy, uint32_t index)
     return index == MSR_IA32_MTRR_DEF_TYPE || (policy->mtrr_cap & MTRRCAP_FIX);
 }
 
-static bool mtrr_type_legal(uint64_t type)
+/* Eight types at once, or one with zeros (UC) above it. Of the eight encodings of three bits those
+ * with bit 1 are reserved, but for WB. */
+static bool mtrr_types_legal(uint64_t types)
 {
-    const uint64_t types = BIT(MEMORY_TYPE_UC) | BIT(MEMORY_TYPE_WC) | BIT(MEMORY_TYPE_WT) |
-                           BIT(MEMORY_TYPE_WP) | BIT(MEMORY_TYPE_WB);
-    return type < 8 && (types >> type & 1);
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t bit0 = types, bit1 = types >> 1, bit2 = types >> 2;
+    return !(types & ~(7 * ones)) && !(bit1 & (bit0 | ~bit2) & ones);
 }
+_Static_assert(MEMORY_TYPE_WB == 6, "bits 1 and 2, without bit 0");
 
 static enum msr_action read_mtrr_variable(const struct msr_policy *policy, uint32_t index,
                                           uint64_t *value)
@@ -134,7 +137,7 @@ static enum msr_action write_mtrr_variable(const struct msr_policy *policy, uint
         address_bits(policy, 12) | (is_mask ? MTRR_PHYSMASK_V : MTRR_PHYSBASE_TYPE);
     if (!mtrr_exists(policy, index) || (*value & ~defined))
         return MSR_DO_FAULT;
-    if (!is_mask && !mtrr_type_legal(*value & MTRR_PHYSBASE_TYPE))
+    if (!is_mask && !mtrr_types_legal(*value & MTRR_PHYSBASE_TYPE))
         return MSR_DO_FAULT;
     return MSR_DO_SHADOW;
 }
@@ -143,11 +146,8 @@ static enum msr_action write_mtrr_fixed(const struct msr_policy *policy, uint32_
                                         uint64_t now, uint64_t *value)
 {
     (void)now;
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-        if (!mtrr_type_legal(*value >> shift & 0xff))
-            return MSR_DO_FAULT;
-    }
-    return mtrr_exists(policy, index) ? MSR_DO_SHADOW : MSR_DO_FAULT;
+    bool legal = mtrr_types_legal(*value) && mtrr_exists(policy, index);
+    return legal ? MSR_DO_SHADOW : MSR_DO_FAULT;
 }
 
 static enum msr_action write_mtrr_default(const struct msr_policy *policy, uint32_t index,
@@ -155,7 +155,7 @@ static enum msr_action write_mtrr_default(const struct msr_policy *policy, uint3
 {
     (void)policy, (void)index, (void)now;
     const uint64_t defined = MTRR_DEF_TYPE_TYPE | MTRR_DEF_TYPE_FE | MTRR_DEF_TYPE_E;
-    if ((*value & ~defined) || !mtrr_type_legal(*value & MTRR_DEF_TYPE_TYPE))
+    if ((*value & ~defined) || !mtrr_types_legal(*value & MTRR_DEF_TYPE_TYPE))
         return MSR_DO_FAULT;
     return MSR_DO_SHADOW;
 }

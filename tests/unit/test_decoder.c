@@ -1,4 +1,4 @@
-/* with: vcpu/decoder.c */
+/* with: vcpu/decoder.c vcpu/decoder_prefixes.c vcpu/decoder_values.c */
 #include "base/bits.h"
 #include "vcpu/decoder.h"
 
@@ -146,6 +146,12 @@ static const struct {
     {"ae", DECODER_MODE_64, {DECODER_SCAS, 0, 0, 1, 1, 1, 8, 0, false, R, false, 0}},
     {"a11122334455667788", DECODER_MODE_64,
      {DECODER_LOAD, 0, 0, 9, 4, 4, 8, 0, false, R, false, 0}},
+    {"8b042578563412", DECODER_MODE_64, /* SIB without a base: four bytes more */
+     {DECODER_LOAD, 0, 0, 7, 4, 4, 8, 0, false, R, false, 0}},
+    {"8b0424", DECODER_MODE_64, {DECODER_LOAD, 0, 0, 3, 4, 4, 8, 0, false, R, false, 0}},
+    {"8b442505", DECODER_MODE_32, {DECODER_LOAD, 0, 0, 4, 4, 4, 4, 0, false, R, false, 0}},
+    {"44c60080", DECODER_MODE_64, /* REX.R means nothing to /0 */
+     {DECODER_STORE_IMMEDIATE, 0, 0, 4, 1, 1, 8, 0, false, false, W, ~0x7full}},
     {"6300", DECODER_MODE_32, {.kind = DECODER_OTHER}},   /* ARPL */
     {"8bc0", DECODER_MODE_32, {.kind = DECODER_OTHER}},   /* no memory */
     {"f08900", DECODER_MODE_32, {.kind = DECODER_OTHER}}, /* LOCK MOV is #UD */

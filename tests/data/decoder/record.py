@@ -30,6 +30,8 @@ def sample(rng, mode):
     out += rng.choice(rng.choice([PLAIN, PLAIN, PLAIN, STRING, [[rng.randrange(256)]]]))
     if out[-1] in (0xC6, 0xC7) and rng.random() < 0.8:
         out.append(rng.randrange(256) & 0xC7)  # /0
+    elif rng.random() < 0.2:
+        out += [rng.randrange(256) & 0x38 | 4, rng.randrange(256) & 0xF8 | 5]  # SIB, no base
     out += [rng.randrange(256) for _ in range(15)]
     return out[:15]
 
