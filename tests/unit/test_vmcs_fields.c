@@ -41,6 +41,23 @@ static void the_table_has_every_field_once_in_rising_order(void **state)
     }
 }
 
+/* Appendix B numbers the fields of a width and kind from 0 without holes, but for two. */
+static void the_fields_of_a_group_are_numbered_without_holes(void **state)
+{
+    (void)state;
+    assert_int_equal(vmcs_field_table[0].encoding, 0);
+    for (size_t i = 1; i < vmcs_field_count; i++) {
+        uint32_t before = vmcs_field_table[i - 1].encoding, encoding = vmcs_field_table[i].encoding;
+        bool same_group = (encoding & 0x6C00) == (before & 0x6C00);
+        bool hole = encoding == VMCS_SPEC_CTRL_MASK.encoding ||
+                    encoding == VMCS_VMX_PREEMPTION_TIMER_VALUE.encoding;
+        if (same_group && !hole)
+            assert_int_equal(encoding, before + 2);
+        if (!same_group)
+            assert_int_equal(encoding & 0x3FF, 0);
+    }
+}
+
 static void an_unlisted_encoding_is_not_found(void **state)
 {
     (void)state;
@@ -337,6 +354,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_has_every_field_once_in_rising_order),
+        cmocka_unit_test(the_fields_of_a_group_are_numbered_without_holes),
         cmocka_unit_test(an_unlisted_encoding_is_not_found),
         cmocka_unit_test(encodings_are_those_of_the_sdm),
         cmocka_unit_test(each_reader_reads_its_own_field),
