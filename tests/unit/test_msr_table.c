@@ -57,6 +57,34 @@ static void rows_are_sorted_and_apart_and_inside_the_bitmap(void **state)
     }
 }
 
+/* The table once more, in the SDM's numbers: p passed, g guarded, f faults; reads, then writes. */
+static const struct {
+    uint32_t first, last;
+    char access[3];
+} expected[] = {
+    {0x1b, 0x1b, "pg"},   {0x3a, 0x3a, "gf"},     {0x79, 0x79, "pg"},     {0x80, 0x80, "pf"},
+    {0x9b, 0x9b, "ff"},   {0xcf, 0xcf, "gp"},     {0x1a0, 0x1a0, "gg"},   {0x1d9, 0x1d9, "pp"},
+    {0x1f4, 0x1f5, "pf"}, {0x200, 0x24f, "gg"},   {0x250, 0x250, "gg"},   {0x258, 0x259, "gg"},
+    {0x268, 0x26f, "gg"}, {0x277, 0x277, "pp"},   {0x2a0, 0x2a0, "pf"},   {0x2ff, 0x2ff, "gg"},
+    {0x345, 0x345, "gp"}, {0x3f1, 0x3f1, "pg"},   {0x3f4, 0x3f5, "pg"},   {0x480, 0x493, "ff"},
+    {0x560, 0x572, "ff"}, {0x580, 0x587, "ff"},   {0x600, 0x600, "pp"},   {0x982, 0x984, "pf"},
+    {0x985, 0x98a, "pp"}, {0xda0, 0xda0, "pg"},   {0xed0, 0xed3, "ff"},   {0x1400, 0x1401, "pf"},
+    {0x17d0, 0x17d1, "ff"}, {0xc0000080, 0xc0000080, "pp"},
+};
+
+static void the_rows_are_the_ones_that_are_meant(void **state)
+{
+    (void)state;
+    static const char letters[] = {[MSR_PASS] = 'p', [MSR_GUARD] = 'g', [MSR_FAULT] = 'f'};
+    assert_int_equal(msr_row_count, ARRAY_SIZE(expected));
+    for (unsigned i = 0; i < msr_row_count; i++) {
+        assert_int_equal(msr_rows[i].first, expected[i].first);
+        assert_int_equal(msr_rows[i].last, expected[i].last);
+        assert_int_equal(letters[msr_rows[i].read], expected[i].access[0]);
+        assert_int_equal(letters[msr_rows[i].write], expected[i].access[1]);
+    }
+}
+
 static bool bitmap_bit(const uint8_t *bitmap, uint32_t index, bool write)
 {
     unsigned page = (write ? 2 : 0) + (index >= 0xc0000000 ? 1 : 0);
@@ -365,6 +393,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_sorted_and_apart_and_inside_the_bitmap),
+        cmocka_unit_test(the_rows_are_the_ones_that_are_meant),
         cmocka_unit_test(bitmap_and_rules_say_what_the_rows_say),
         cmocka_unit_test(nothing_that_addresses_physical_memory_is_passed),
         cmocka_unit_test(an_index_outside_the_bitmap_is_a_gp),
