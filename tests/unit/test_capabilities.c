@@ -798,6 +798,7 @@ static void the_report_says_what_each_control_can_be(void **state)
     assert_int_equal(lines_with(&lines, "   8 yes       activity state wait-for-SIPI"), 1);
     assert_int_equal(lines_with(&lines, "   7 no        EPT page-walk length 5"), 1);
     assert_int_equal(lines_with(&lines, "     43        VMCS revision identifier"), 1);
+    assert_int_equal(lines_with(&lines, "VMCS revision identifier"), 1); /* in its word alone */
     assert_int_equal(lines_with(&lines, "     6         memory type of VMX structures"), 1);
     assert_int_equal(lines_with(&lines, "     40        MAXPHYADDR"), 1);
     assert_int_equal(lines_with(&lines, "IA32_VMX_PROCBASED_CTLS3"), 0); /* no tertiary controls */
