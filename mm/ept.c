@@ -36,8 +36,9 @@ static unsigned count_in_gib(struct ept_plan *plan, uint64_t gib)
     if (ept_plan_choose(plan, gib, 3).shape != EPT_SHAPE_TABLE)
         return 0;
     unsigned tables = 1;
-    bool plain = !ept_hidden_overlaps(plan->hidden, gib, gib + GIB(1)) && plan->run.base <= gib &&
-                 gib + GIB(1) <= plan->run.end;
+    uint8_t type;
+    bool plain = !ept_hidden_overlaps(plan->hidden, gib, gib + GIB(1)) &&
+                 mtrr_uniform(plan->mtrr, gib, gib + GIB(1), &type);
     for (uint64_t base = gib; !plain && base < gib + GIB(1); base += MIB(2))
         tables += ept_plan_choose(plan, base, 2).shape == EPT_SHAPE_TABLE;
     return tables;
