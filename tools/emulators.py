@@ -216,6 +216,14 @@ class Bochs(Emulator):
                 lines.append(f"com{port}: enabled=0")
         return "\n".join([*lines, *machine.extra]) + "\n"
 
+    @classmethod
+    def version(cls):
+        """Of the program, as `bochs-2.7`."""
+        said = subprocess.run([cls.program, "--help"], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, check=False)
+        found = re.search(r"Bochs x86 Emulator (\S+)", said.stdout + said.stderr)
+        return f"bochs-{found.group(1)}" if found else "bochs"
+
     def command(self, ports):
         (self.folder / "bochsrc").write_text(self._bochsrc(ports), encoding="utf-8")
         # A Bochs with the debugger built in stops before the first instruction and asks.
@@ -245,8 +253,9 @@ class Bochs(Emulator):
     def log_tail(self, lines=15):
         said = [line for line in self._log().splitlines() if re.match(r"\d+[pe]\[", line)]
         output = super().log_tail(lines)
-        # Once the machine runs, the way there (plugins, banner) is of no interest.
+        # Once the machine runs, the way there (plugins, banner, reset vectors) is of no interest.
         output = output.rpartition("Next at t=0")[2]
+        output = re.sub(r"(?m)^\(\d+\) .*f000:fff0.*\n?", "", output)
         return "\n".join([*said[-lines:], output.strip()]).strip()
 
     def _log(self):
@@ -267,6 +276,14 @@ class Qemu(Emulator):
         self.control = None
         self.events = []
         self._pending = b""
+
+    @classmethod
+    def version(cls):
+        """Of the program, as `qemu-7.2.0`."""
+        said = subprocess.run([cls.program, "--version"], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, check=False)
+        found = re.search(r"version ([\d.]+)", said.stdout)
+        return f"qemu-{found.group(1)}" if found else "qemu"
 
     def channels(self):
         return [*super().channels(), "control"]

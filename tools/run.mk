@@ -29,7 +29,7 @@ run-now: $(B)/orlop.elf $(RUN_MODULE)
 	    $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(filter 1,$(V)),--verbose) $(RUNFLAGS)
 
 ## bench: the figures, as a table
-bench: $(B)/orlop.elf guests
+bench: boot-files
 	$(Q)$(PYTHON) tools/bench.py
 
 ## deps: install through apt what is missing (asks first)

@@ -7,6 +7,7 @@ before all has been said.
 """
 
 import dataclasses
+import hashlib
 import pathlib
 import re
 import select
@@ -65,7 +66,7 @@ class Case:
     screen: list = dataclasses.field(default_factory=list)
     keys: list = dataclasses.field(default_factory=list)
     extra: list = dataclasses.field(default_factory=list)
-    bare: str = ""
+    bare: bool = False
     then_poweroff: bool = False
     skip: str = ""
     tags: list = dataclasses.field(default_factory=list)
@@ -77,6 +78,8 @@ class Case:
             raise ValueError(f"{self.name}: emulator must be bochs or qemu")
         if self.screen and self.emulator != "qemu":
             raise ValueError(f"{self.name}: only QEMU shows its screen")
+        if self.bare and not self.modules:
+            raise ValueError(f"{self.name}: no guest whose lines could be compared")
         if not (self.expect or self.also or self.screen or self.bare) and self.serial_port:
             raise ValueError(f"{self.name}: expects nothing of the line, so it proves nothing")
         for pattern in [*self.expect, *self.also, *self.forbid, *self.screen]:
@@ -286,21 +289,34 @@ def _judge_end(case, emulator, watch):
     return ""
 
 
-# References: what a guest prints without Orlop.
+# References: what a guest prints without Orlop. The guest's own bytes are in the name, so that a
+# reference of another guest is never compared with.
 
-def reference_path(name):
-    """The recorded run of a guest: tests/data/bare/NAME@EMULATOR.txt."""
-    found = sorted((ROOT / "tests/data/bare").glob(f"{name}@*.txt"))
+REFERENCES = ROOT / "tests/data/bare"
+
+
+def guest_of(case):
+    """The path of the row's first module."""
+    return _module(case.modules[0])[0]
+
+
+def reference_path(case, versions="*"):
+    """tests/data/bare/ROW@VERSIONS.guest-HASH.txt; without versions, the recorded one."""
+    digest = hashlib.sha256(guest_of(case).read_bytes()).hexdigest()[:8]
+    name = f"{case.name}@{versions}.guest-{digest}.txt"
+    if versions != "*":
+        return REFERENCES / name
+    found = sorted(REFERENCES.glob(name))
     if len(found) != 1:
-        raise BootFailure(f"tests/data/bare holds {len(found)} references for {name}, not one: "
+        raise BootFailure(f"{len(found)} references fit tests/data/bare/{name}, not one: "
                           "run `make references`")
     return found[0]
 
 
-def dump_lines(lines):
-    """The lines that a guest printed for comparison: `NAME: dump ...`, without what surrounds them."""
-    found = (re.search(r"\w+: dump .*", line) for line in lines)
-    return [match.group(0).rstrip() for match in found if match]
+def guest_lines(case, lines):
+    """The lines that begin with the guest's name."""
+    name = guest_of(case).stem
+    return [line.rstrip() for line in lines if re.match(rf"{re.escape(name)}\b", line)]
 
 
 def skip_lines(lines):

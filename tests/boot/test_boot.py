@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from harness import boot, dump_lines, load_cases, reference_path, skip_lines
+from harness import boot, guest_lines, load_cases, reference_path, skip_lines
 
 MATRIX = pathlib.Path(__file__).with_name("matrix.toml")
 
@@ -22,5 +22,5 @@ def test_boot(case, tmp_path, record_property):
     for line in skip_lines(lines):
         record_property("guest-skip", line)
     if case.bare:
-        recorded = reference_path(case.bare).read_text(encoding="utf-8").splitlines()
-        assert dump_lines(lines) == dump_lines(recorded)
+        recorded = reference_path(case).read_text(encoding="utf-8").splitlines()
+        assert guest_lines(case, lines) == recorded

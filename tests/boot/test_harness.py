@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness import BootFailure, Case, Watch, boot, dump_lines, load_cases, skip_lines
+import harness
+from harness import BootFailure, Case, Watch, boot, guest_lines, load_cases, skip_lines
 
 EMULATORS = ["bochs", "qemu"]
 
@@ -116,6 +117,7 @@ def test_a_row_stands_for_one_boot_a_number_of_cpus(tmp_path):
     "expect = ['x']",
     "end = 'poweroff'\nexpect = ['x']\nemulator = 'vmware'",
     "end = 'poweroff'\nexpect = ['x']\nscreen = ['x']",
+    "end = 'poweroff'\nexpect = ['x']\nbare = true",
     "end = 'poweroff'\nexpect = ['(']",
     "end = 'poweroff'\nexpected = ['x']",
 ])
@@ -131,6 +133,25 @@ def test_two_rows_of_one_name_are_refused(tmp_path):
 
 
 def test_lines_of_a_guest():
-    lines = ["x", "canary SKIP AVX-512 (not there)", "[0.1] cpu0 vmx: SKIP", "devices: dump pic=1 "]
+    lines = ["x", "canary SKIP AVX-512 (not there)", "[0.1] cpu0 vmx: SKIP", "canary: cpu 1 ",
+             "canary2: no"]
     assert skip_lines(lines) == ["canary SKIP AVX-512 (not there)"]
-    assert dump_lines(lines) == ["devices: dump pic=1"]
+    assert guest_lines(case(end="lines", modules=["canary.bin=realmode"]), lines) == [
+        "canary SKIP AVX-512 (not there)", "canary: cpu 1"]
+
+
+def test_reference_is_of_this_very_guest(tmp_path, monkeypatch):
+    (tmp_path / "guests").mkdir()
+    guest = tmp_path / "guests/blocking.bin"
+    guest.write_bytes(b"one")
+    monkeypatch.setattr(harness, "BUILD", tmp_path)
+    monkeypatch.setattr(harness, "REFERENCES", tmp_path)
+    row = case(end="poweroff", name="blocking", modules=["blocking.bin=realmode"], bare=True)
+    with pytest.raises(BootFailure, match="0 references fit .*run `make references`"):
+        harness.reference_path(row)
+    path = harness.reference_path(row, "bochs-2.7")
+    path.write_text("blocking: as it was\n")
+    assert harness.reference_path(row) == path
+    guest.write_bytes(b"two")
+    with pytest.raises(BootFailure, match="0 references fit"):
+        harness.reference_path(row)

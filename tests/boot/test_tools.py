@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import bench
 import check_image
 import check_layers
 from harness import BUILD, ROOT, BootFailure, Case, boot
@@ -327,3 +328,12 @@ def test_deps_of_a_target_only(tmp_path):
 def test_cmocka_output_is_counted(output, status, passed, failed):
     count = count_cmocka(output, status)
     assert (count.passed, count.failed) == (passed, failed)
+
+
+# bench.py
+
+def test_a_figure_over_its_limit_or_missing_fails(capsys):
+    assert bench.show([("a", 80.0, 80)])
+    assert not bench.show([("a", 80.5, 80), ("b", 1, 80)])
+    assert not bench.show([("a", None, 80)])
+    assert "| a | 80.5 **too much** | 80 |" in capsys.readouterr().out
