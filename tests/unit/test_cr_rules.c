@@ -244,6 +244,8 @@ static void leaves_that_the_cpu_lacks_allow_nothing(void **state)
     set_features(~0u);
     leaf7_subleaves = 0;
     assert_int_equal(cr4_allowed_bits(fake_native, ~0ull) & (CR4_LASS | CR4_LAM_SUP), 0);
+    max_leaf = 7;
+    assert_int_equal(cr4_allowed_bits(fake_native, ~0ull) & CR4_SMEP, CR4_SMEP);
     max_leaf = 6;
     assert_int_equal(cr4_allowed_bits(fake_native, ~0ull) & CR4_SMEP, 0);
     assert_int_equal(cr4_allowed_bits(fake_native, ~0ull) & CR4_PAE, CR4_PAE);
