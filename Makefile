@@ -44,6 +44,10 @@ $(O)/%.o: %.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_HOST) $(CFLAGS_$(basename $(notdir $<))) -MD -MP -c -o $@ $<
 
+# The exit path does without frame pointers; a backtrace shows it as one frame.
+$(patsubst %.c,$(O)/%.o,$(filter vcpu/% $(addprefix vmx/,exit.c exit_msr.c exit_cr.c \
+    exit_instructions.c),$(C_SOURCES))): CFLAGS_HOST += -fomit-frame-pointer
+
 $(O)/%.asm.o: %.asm $(O)/asm_constants.inc Makefile
 	$(call say,NASM,$<)
 	$(Q)mkdir -p $(@D)

@@ -1,7 +1,8 @@
-/* The local APIC, which belongs to the guest. It is read for this CPU's id, and written only to send
- * an interprocessor interrupt: IA32_APIC_BASE is looked at on each use, since the guest may have
- * moved the page or changed to x2APIC mode, and what it may have half written (the upper half of the
- * ICR) is put back. Source: SDM vol. 3A, chapter 11, "Advanced Programmable Interrupt Controller". */
+/* The local APIC, which belongs to the guest. It is read for this CPU's id, and written only to
+ * send an interprocessor interrupt: IA32_APIC_BASE is looked at on each use, since the guest may
+ * have moved the page or changed to x2APIC mode, and what it may have half written (the upper half
+ * of the ICR) is put back. Source: SDM vol. 3A, chapter 11, "Advanced Programmable Interrupt
+ * Controller". */
 #pragma once
 
 #include "base/types.h"

@@ -26,10 +26,14 @@ static struct gate idt[TRAP_VECTORS] __attribute__((aligned(16)));
 static uint8_t stack_of(unsigned vector)
 {
     switch (vector) {
-    case 2: return IST_NMI;
-    case 8: return IST_DF;
-    case 18: return IST_MC;
-    default: return 0;
+    case 2:
+        return IST_NMI;
+    case 8:
+        return IST_DF;
+    case 18:
+        return IST_MC;
+    default:
+        return 0;
     }
 }
 

@@ -11,7 +11,8 @@
 #define IST_DF  2
 #define IST_MC  3
 
-/* Flat 64-bit code and data, present, DPL 0, accessed (SDM vol. 3A, 3.4.5 "Segment Descriptors"). */
+/* Flat 64-bit code and data, present, DPL 0, accessed (SDM vol. 3A, 3.4.5 "Segment Descriptors").
+ */
 #define GDT_CODE64 0x00AF9B000000FFFF
 #define GDT_DATA   0x00CF93000000FFFF
 

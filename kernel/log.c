@@ -9,9 +9,9 @@
 #include "lib/spinlock.h"
 #include "lib/string.h"
 
-#define EARLY_RECORDS   16
-#define LINE_BYTES      (LOG_RECORD_TEXT + 48)
-#define LINE_PERIOD_US  250000 /* four lines a second, once the port is the guest's */
+#define EARLY_RECORDS  16
+#define LINE_BYTES     (LOG_RECORD_TEXT + 48)
+#define LINE_PERIOD_US 250000 /* four lines a second, once the port is the guest's */
 
 static struct log_record early_records[EARLY_RECORDS];
 static struct log_ring ring;
@@ -51,8 +51,9 @@ static void tell_missed(void)
     char line[LINE_BYTES];
     if (missed == missed_told)
         return;
-    size_t length = format(line, sizeof(line), "log: %llu lines were lost before they were printed\n",
-                           (unsigned long long)(missed - missed_told));
+    size_t length =
+        format(line, sizeof(line), "log: %llu lines were lost before they were printed\n",
+               (unsigned long long)(missed - missed_told));
     missed_told = missed;
     uart_write(&uart, line, length);
 }
@@ -99,8 +100,7 @@ void log_open_serial(const struct options *options)
     threshold = options->log_level;
     drain_after_launch = options->serial_after == SERIAL_AFTER_LINES;
     if (options->serial_port == 0 ||
-        uart_probe_and_init(&uart, options->serial_port, options->serial_baud) !=
-            ERROR_NONE) {
+        uart_probe_and_init(&uart, options->serial_port, options->serial_baud) != ERROR_NONE) {
         drain_after_launch = false;
         return;
     }

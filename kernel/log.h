@@ -1,5 +1,5 @@
-/* The log: a lock-free ring, and the serial port that it is drained to (base/log.h has the calls that
- * write a line). Until the launch each line also goes out at once; afterwards the port is the
+/* The log: a lock-free ring, and the serial port that it is drained to (base/log.h has the calls
+ * that write a line). Until the launch each line also goes out at once; afterwards the port is the
  * guest's, and the BSP alone borrows it for whole lines, a few a second, or nobody does
  * (`serial_after=panic`). */
 #pragma once

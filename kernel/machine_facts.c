@@ -37,10 +37,8 @@ static void read_power(struct machine_facts *facts)
 {
     size_t bytes;
     const void *fadt = acpi_tables_find(&boot_memory, &facts->tables, "FACP", 0, &bytes);
-    facts->power.fadt_present =
-        fadt && fadt_parse(fadt, bytes, &facts->power.fadt) == ERROR_NONE;
-    facts->power.s5_present =
-        s5_find(&boot_memory, &facts->tables, &facts->power.s5) == ERROR_NONE;
+    facts->power.fadt_present = fadt && fadt_parse(fadt, bytes, &facts->power.fadt) == ERROR_NONE;
+    facts->power.s5_present = s5_find(&boot_memory, &facts->tables, &facts->power.s5) == ERROR_NONE;
 }
 
 void facts_read_acpi(const struct bootinfo *info, struct machine_facts *facts)
@@ -101,8 +99,10 @@ void facts_disable_cpu(const struct machine_facts *facts, uint32_t apic_id)
     gpa_t at = GPA(facts->madt_address);
     uint32_t bytes = facts->madt_bytes;
     if (!bytes || bytes > sizeof(copy)) {
-        log_warn("acpi", "the MADT of %u bytes is left as it is: the guest may wait for CPUs that "
-                         "do not start", bytes);
+        log_warn("acpi",
+                 "the MADT of %u bytes is left as it is: the guest may wait for CPUs that "
+                 "do not start",
+                 bytes);
         return;
     }
     if (guest_read(window, copy, at, bytes) != ERROR_NONE ||

@@ -1,5 +1,5 @@
-/* Orlop from GRUB's jump to the guest's first instruction: the table of contents. Each step takes what
- * the one before it made. The only file that may include from every room. */
+/* Orlop from GRUB's jump to the guest's first instruction: the table of contents. Each step takes
+ * what the one before it made. The only file that may include from every room. */
 #include "kernel/main_steps.h"
 
 #include "base/hw.h"

@@ -19,10 +19,10 @@
 #include "vmx/requirements.h"
 #include "vmx/root.h"
 
-#define EPT_RESERVE    32 /* tables for what is mapped on first touch, and for sinks */
-#define LOG_RECORDS    512
-#define VGA_TEXT       0xB8000
-#define EARLY_IST      1024 /* of the boot stack's bottom, for NMI, #DF and #MC until the slot */
+#define EPT_RESERVE 32 /* tables for what is mapped on first touch, and for sinks */
+#define LOG_RECORDS 512
+#define VGA_TEXT    0xB8000
+#define EARLY_IST   1024 /* of the boot stack's bottom, for NMI, #DF and #MC until the slot */
 
 static struct cpu early_cpu;
 uint8_t boot_stack[BOOT_STACK_BYTES] __attribute__((aligned(16)));
@@ -87,7 +87,7 @@ static void refuse_requirement(void *context, const struct vmx_requirement *miss
     vmx_requirement_text(missing, &machine.caps, text, sizeof(text));
     if (missing->needed && !boot.options.probe)
         refuse("%s", text);
-    log_info("vmx", "%s", text);
+    log_debug("vmx", "%s", text);
 }
 
 void main_check_capabilities(void)
@@ -131,8 +131,7 @@ static struct ept_caps ept_capabilities(void)
 void main_find_place(void)
 {
     struct ept_caps caps = ept_capabilities();
-    unsigned tables =
-        ept_tables_needed(&boot.facts.map, &machine.mtrr, &caps, NULL, 0);
+    unsigned tables = ept_tables_needed(&boot.facts.map, &machine.mtrr, &caps, NULL, 0);
     boot.ept_tables = tables + ept_tables_to_hide(PLACE_ALIGN) + EPT_RESERVE;
     boot.needs = (struct place_needs){boot.cpus.count, boot.ept_tables,
                                       LOG_RECORDS * sizeof(struct log_record)};

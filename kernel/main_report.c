@@ -29,8 +29,8 @@ static void report_processor(const struct vmx_capabilities *caps)
 
 static void report_memory(const struct machine_facts *facts)
 {
-    static const char *const types[] = {"?", "usable", "reserved", "ACPI reclaimable", "ACPI NVS",
-                                        "bad"};
+    static const char *const types[] = {"?",        "usable", "reserved", "ACPI reclaimable",
+                                        "ACPI NVS", "bad"};
     for (uint32_t i = 0; i < facts->map.count; i++) {
         const struct memory_range *range = &facts->map.ranges[i];
         log_info("probe", "memory 0x%012llx-0x%012llx %s", U(range->base), U(range->end),
@@ -48,8 +48,7 @@ static void report_mtrrs(const struct mtrr_state *mtrr)
             log_info("probe", "MTRR: variable %u base 0x%llx mask 0x%llx", i,
                      U(mtrr->variable[i].base), U(mtrr->variable[i].mask));
     for (unsigned i = 0; i < MTRR_FIXED_COUNT; i++)
-        log_info("probe", "MTRR: fixed MSR 0x%x = 0x%016llx", mtrr_fixed_msr(i),
-                 U(mtrr->fixed[i]));
+        log_info("probe", "MTRR: fixed MSR 0x%x = 0x%016llx", mtrr_fixed_msr(i), U(mtrr->fixed[i]));
     if (problems)
         log_warn("probe", "MTRR: the state is odd, flags 0x%x", problems);
 }

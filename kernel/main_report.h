@@ -1,4 +1,5 @@
-/* The report of `probe`: what this machine can do, in log lines made to be pasted into a bug report. */
+/* The report of `probe`: what this machine can do, in log lines made to be pasted into a bug
+ * report. */
 #pragma once
 
 #include "kernel/main_steps.h"

@@ -9,10 +9,10 @@
 #include "lib/format.h"
 #include "lib/symbols.h"
 
-#define STOP_BOUND_US   200000
-#define MAX_FRAMES      24
-#define LAST_LOG_LINES  16
-#define TEXT_BYTES      192
+#define STOP_BOUND_US  200000
+#define MAX_FRAMES     24
+#define LAST_LOG_LINES 16
+#define TEXT_BYTES     192
 
 extern const uint8_t text_start[], text_end[]; /* linker.ld */
 
@@ -64,14 +64,15 @@ static _Noreturn void halt_forever(void)
     }
 }
 
-/* The line and the screen are taken by one CPU; whoever comes second has nothing to add, and whoever
- * comes twice was hurt by its own report. */
+/* The line and the screen are taken by one CPU; whoever comes second has nothing to add, and
+ * whoever comes twice was hurt by its own report. */
 static void take_over(struct cpu *cpu)
 {
     uint32_t nobody = 0;
     hw_disable_interrupts();
     if (cpu->panicking++ > 0) {
-        log_print("orlop: a second fault on cpu%u while reporting the first; halted\n", cpu->number);
+        log_print("orlop: a second fault on cpu%u while reporting the first; halted\n",
+                  cpu->number);
         halt_forever();
     }
     if (!__atomic_compare_exchange_n(&owner, &nobody, cpu->number + 1, false, __ATOMIC_SEQ_CST,
@@ -127,9 +128,9 @@ static void print_symbol(const char *prefix, uint64_t address)
 
 static bool on_a_stack(uint64_t frame)
 {
-    return frame % 8 == 0 && ((frame >= LAYOUT_CPU_BASE && frame < LAYOUT_DEVICE_BASE) ||
-                              (frame >= (uint64_t)text_end &&
-                               frame < LAYOUT_IMAGE_BASE + LAYOUT_IMAGE_BYTES));
+    return frame % 8 == 0 &&
+           ((frame >= LAYOUT_CPU_BASE && frame < LAYOUT_DEVICE_BASE) ||
+            (frame >= (uint64_t)text_end && frame < LAYOUT_IMAGE_BASE + LAYOUT_IMAGE_BYTES));
 }
 
 /* The chain of frame pointers. A frame must lie on a stack and above the one before it. */
@@ -215,7 +216,8 @@ _Noreturn void panic_trap(const struct trap_frame *frame)
     uint64_t offset = 0;
     const char *name = symbol_lookup(frame->rip, &offset);
     take_over(cpu);
-    headline("orlop: panic", "%s (vector %llu) in Orlop at %s+0x%llx, error code 0x%llx, CR2 0x%llx",
+    headline("orlop: panic",
+             "%s (vector %llu) in Orlop at %s+0x%llx, error code 0x%llx, CR2 0x%llx",
              trap_name(frame->vector), U(frame->vector), name ? name : "?", U(offset),
              U(frame->error_code), U(hw_read_cr2()));
     print_registers(frame);

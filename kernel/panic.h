@@ -1,5 +1,6 @@
 /* What ends a run: a panic (we are wrong), a refusal (the machine is unsuitable), or the guest's
- * triple fault. All three go to the serial port and the text screen, then do what `on_stop` says. */
+ * triple fault. All three go to the serial port and the text screen, then do what `on_stop` says.
+ */
 #pragma once
 
 #include "base/panic.h"

@@ -41,9 +41,9 @@ enum percpu_state {
 struct cpu {
     struct cpu *self; /* GS:0 */
     volatile uint32_t attention;
-    uint32_t number;  /* 0 is the BSP; the others in the order of the MADT */
+    uint32_t number; /* 0 is the BSP; the others in the order of the MADT */
     uint32_t apic_id;
-    volatile uint32_t state; /* enum percpu_state */
+    volatile uint32_t state;  /* enum percpu_state */
     volatile uint32_t kicked; /* an NMI of ours is on its way */
     volatile uint64_t stopped_generation;
     volatile uint32_t panicking;

@@ -47,8 +47,7 @@ void place_build(const struct place_needs *needs, struct place *place)
     frames.end = place->end.v;
     frames.to_virtual = 0; /* the boot map is one to one */
     bool nx = hw_rdmsr(MSR_IA32_EFER) & EFER_NXE;
-    place->cr3 =
-        host_tables_build(&parts, place->base, place->base, place->end, needs->cpus, nx);
+    place->cr3 = host_tables_build(&parts, place->base, place->base, place->end, needs->cpus, nx);
 }
 
 /* The variables below change before the copy, so that the copy holds their new values; frames are

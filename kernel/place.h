@@ -1,6 +1,6 @@
-/* Orlop's final place: one range at the top of the highest usable RAM below 4 GiB, sized for all that
- * will ever be needed. The image is copied to its bottom, and the host's tables map it there at the
- * address it was linked for, so that nothing is relocated and nothing notices. */
+/* Orlop's final place: one range at the top of the highest usable RAM below 4 GiB, sized for all
+ * that will ever be needed. The image is copied to its bottom, and the host's tables map it there
+ * at the address it was linked for, so that nothing is relocated and nothing notices. */
 #pragma once
 
 #include "base/error.h"
@@ -25,7 +25,8 @@ MUST_CHECK enum error place_find(const struct place_needs *needs, const struct m
                                  const struct memory_range *avoid, unsigned avoid_count,
                                  struct place *place);
 
-/* Build the host's tables in the range, for an image that now lies at `image`. Boot map in force. */
+/* Build the host's tables in the range, for an image that now lies at `image`. Boot map in force.
+ */
 void place_build(const struct place_needs *needs, struct place *place);
 
 /* Copy the image and go on in the copy, on the host's tables. The boot map is gone afterwards. */

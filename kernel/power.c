@@ -10,9 +10,9 @@
 #define KEYBOARD_PULSE  0xFE /* pulse the reset line */
 #define ATTEMPT_US      50000
 
-#define PM1_SLP_EN      BIT(13) /* ACPI Specification 6.5, section 4.8.3.2.1 "PM1 Control Registers" */
-#define PM1_SLP_TYP     BITS(12, 10)
-#define PM1_SCI_EN      BIT(0)
+#define PM1_SLP_EN  BIT(13) /* ACPI Specification 6.5, section 4.8.3.2.1 "PM1 Control Registers" */
+#define PM1_SLP_TYP BITS(12, 10)
+#define PM1_SCI_EN  BIT(0)
 
 void power_reset(const struct power *power)
 {

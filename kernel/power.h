@@ -1,4 +1,5 @@
-/* Reset and power-off of the machine, as ACPI describes them, with the PC's own ways as a fall-back. */
+/* Reset and power-off of the machine, as ACPI describes them, with the PC's own ways as a
+ * fall-back. */
 #pragma once
 
 #include "acpi/fadt.h"
@@ -12,7 +13,8 @@ struct power {
     struct s5_types s5; /* SLP_TYP of the state "soft off" */
 };
 
-/* Tries ACPI's reset register, then port 0CF9H, then the keyboard controller; returns if none does. */
+/* Tries ACPI's reset register, then port 0CF9H, then the keyboard controller; returns if none does.
+ */
 void power_reset(const struct power *power);
 
 /* Tries ACPI's S5; returns if the machine has no such thing. */

@@ -1,5 +1,5 @@
-/* The stop protocol: one CPU makes all others stand still, and lets them go again. Panic uses it now;
- * EPT changes, the monitor, gdb and unload will.
+/* The stop protocol: one CPU makes all others stand still, and lets them go again. Panic uses it
+ * now; EPT changes, the monitor, gdb and unload will.
  *
  *   requester                              target
  *   takes the request, raises generation
@@ -9,8 +9,8 @@
  *   releases the generation                goes on
  *
  * A CPU in the guest's wait-for-SIPI state cannot be kicked (NMIs are blocked there). It publishes
- * that state, counts as stopped, and looks for a stop before it serves its SIPI. Left-out CPUs run no
- * guest and count as stopped. */
+ * that state, counts as stopped, and looks for a stop before it serves its SIPI. Left-out CPUs run
+ * no guest and count as stopped. */
 #pragma once
 
 #include "kernel/percpu.h"
@@ -21,15 +21,16 @@ enum stop_reason { STOP_NONE, STOP_PANIC, STOP_WORK };
 void stop_set_cpus(uint32_t count);
 uint32_t stop_cpus(void);
 
-/* Stop all other CPUs. Returns how many did not acknowledge within `bound_us`. If another CPU's stop
- * is under way, this CPU serves that one first. STOP_PANIC is never released. */
+/* Stop all other CPUs. Returns how many did not acknowledge within `bound_us`. If another CPU's
+ * stop is under way, this CPU serves that one first. STOP_PANIC is never released. */
 uint32_t stop_all(enum stop_reason reason, uint64_t bound_us);
 void stop_release(void);
 
 /* Has this CPU acknowledged the present stop, or does it count as stopped? */
 bool stop_has_stopped(const struct cpu *cpu);
 
-/* Called by a CPU before it enters its guest, and before it serves a SIPI, when attention says so. */
+/* Called by a CPU before it enters its guest, and before it serves a SIPI, when attention says so.
+ */
 void stop_serve(struct cpu *cpu);
 
 /* From the NMI handler in root mode: a panic's stop is obeyed on the spot. */

@@ -4,7 +4,8 @@
 #include "base/log.h"
 #include "base/x86/cpuid.h"
 
-#define PM_TIMER_HZ   3579545ull /* ACPI Specification 6.5, section 4.8.2.1 "Power Management Timer" */
+#define PM_TIMER_HZ                                                                                \
+    3579545ull /* ACPI Specification 6.5, section 4.8.2.1 "Power Management Timer" */
 #define PM_TIMER_MASK 0xFFFFFFull
 #define PIT_HZ        1193182ull
 #define MEASURE_US    1000

@@ -1,6 +1,6 @@
-/* Time from the TSC, measured at boot against a clock that nothing has to be changed for: the ACPI PM
- * timer, or the count of PIT channel 0, only read. CPUID leaves 15H and 16H are not believed while
- * there is such a clock, since emulators and hypervisors make them up. */
+/* Time from the TSC, measured at boot against a clock that nothing has to be changed for: the ACPI
+ * PM timer, or the count of PIT channel 0, only read. CPUID leaves 15H and 16H are not believed
+ * while there is such a clock, since emulators and hypervisors make them up. */
 #pragma once
 
 #include "base/types.h"

@@ -1,5 +1,6 @@
 /* Page frames of Orlop's own range. One bump allocator, filled at boot and never afterwards
- * (design.md, decision 10): what is taken is kept for the whole run, so there is nothing to free. */
+ * (design.md, decision 10): what is taken is kept for the whole run, so there is nothing to free.
+ */
 #pragma once
 
 #include "base/error.h"
@@ -13,11 +14,15 @@ struct frames {
 /* The one set of frames; set up once the range is known (kernel/place.c). */
 extern struct frames frames;
 
-/* One zeroed page. Panics when the range, which was sized for all of them, is used up. Boot only. */
+/* One zeroed page. Panics when the range, which was sized for all of them, is used up. Boot only.
+ */
 hpa_t frames_take(void);
 
 /* `count` adjoining pages, zeroed. Boot only. */
 hpa_t frames_take_many(uint64_t count);
 
 /* The bytes of a page of the range. Any CPU. */
-static inline void *frames_pointer(hpa_t address) { return (void *)(address.v + frames.to_virtual); }
+static inline void *frames_pointer(hpa_t address)
+{
+    return (void *)(address.v + frames.to_virtual);
+}

@@ -1,7 +1,7 @@
-/* The only way to a byte of the guest: a window is opened on one page of it, the bytes are copied, and
- * the window is closed (design.md, decision 2). A window belongs to one CPU and is used by nothing else
- * while it is open. Addresses are checked against Orlop's own range. Guest-physical equals
- * host-physical but for the pages that the EPT shows otherwise, which no caller asks for. */
+/* The only way to a byte of the guest: a window is opened on one page of it, the bytes are copied,
+ * and the window is closed (design.md, decision 2). A window belongs to one CPU and is used by
+ * nothing else while it is open. Addresses are checked against Orlop's own range. Guest-physical
+ * equals host-physical but for the pages that the EPT shows otherwise, which no caller asks for. */
 #pragma once
 
 #include "base/error.h"
@@ -18,8 +18,8 @@ void guest_access_forbid(hpa_t base, hpa_t end);
 /* The windows of the CPU in slot `number`. Its slot's tables exist. */
 void guest_access_open_windows(struct window *windows, uint32_t number);
 
-/* Copy `bytes` from or to guest memory, or fill it; any alignment, any length. ERROR_RANGE, and nothing
- * copied, where the range wraps or meets Orlop's own. On the window's CPU, root mode. */
+/* Copy `bytes` from or to guest memory, or fill it; any alignment, any length. ERROR_RANGE, and
+ * nothing copied, where the range wraps or meets Orlop's own. On the window's CPU, root mode. */
 MUST_CHECK enum error guest_read(const struct window *window, void *to, gpa_t from, uint64_t bytes);
 MUST_CHECK enum error guest_write(const struct window *window, gpa_t to, const void *from,
                                   uint64_t bytes);

@@ -1,5 +1,5 @@
-/* The host's own page tables (base/layout.h). Built in Orlop's range before it is entered; afterwards
- * only windows, device pages and the trampoline's page change. */
+/* The host's own page tables (base/layout.h). Built in Orlop's range before it is entered;
+ * afterwards only windows, device pages and the trampoline's page change. */
 #pragma once
 
 #include "base/types.h"

@@ -19,14 +19,15 @@ struct icr_message icr_decode(uint64_t icr, bool x2apic)
     else if ((icr & ICR_DELIVERY_MASK) != ICR_DELIVERY_INIT)
         message.kind = ICR_OTHER;
     else
-        message.kind = (icr & ICR_TRIGGER_LEVEL) && !(icr & ICR_LEVEL_ASSERT) ? ICR_NOTHING
-                                                                              : ICR_INIT;
+        message.kind =
+            (icr & ICR_TRIGGER_LEVEL) && !(icr & ICR_LEVEL_ASSERT) ? ICR_NOTHING : ICR_INIT;
     return message;
 }
 
-/* Logical ids: in x2APIC mode the cluster is bits 19:4 of the id and the bit in it the low four (SDM
- * vol. 3A, 11.12.10.2 "Deriving Logical x2APIC ID from the Local x2APIC ID"). In xAPIC mode they are
- * what the guest wrote to each LDR; the flat model that every system uses has bit n for CPU n. */
+/* Logical ids: in x2APIC mode the cluster is bits 19:4 of the id and the bit in it the low four
+ * (SDM vol. 3A, 11.12.10.2 "Deriving Logical x2APIC ID from the Local x2APIC ID"). In xAPIC mode
+ * they are what the guest wrote to each LDR; the flat model that every system uses has bit n for
+ * CPU n. */
 static bool reaches_logical(const struct icr_message *message, uint32_t apic_id)
 {
     if (message->x2apic)

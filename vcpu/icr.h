@@ -1,12 +1,12 @@
 /* Interprocessor messages that start and reset CPUs, as the guest writes them to its ICR. Pure.
- * Source: SDM vol. 3A, 11.6.1 "Interrupt Command Register (ICR)" and 11.12.9 "ICR Operation in x2APIC
- * Mode". */
+ * Source: SDM vol. 3A, 11.6.1 "Interrupt Command Register (ICR)" and 11.12.9 "ICR Operation in
+ * x2APIC Mode". */
 #pragma once
 
 #include "base/types.h"
 
 enum icr_kind {
-    ICR_OTHER,   /* not ours: the hardware sends it */
+    ICR_OTHER, /* not ours: the hardware sends it */
     ICR_INIT,
     ICR_STARTUP,
     ICR_NOTHING, /* INIT level de-assert: processors since the Pentium 4 ignore it */

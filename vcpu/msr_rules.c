@@ -128,36 +128,57 @@ static enum msr_action read_mtrr_default(const struct msr_policy *policy, uint32
 }
 
 /* Reserved bits and types are #GP (vol. 3A, 12.11.2 "Setting Memory Ranges with MTRRs"). */
+static bool mtrr_variable_legal(const struct msr_policy *policy, uint32_t index, uint64_t value)
+{
+    bool is_mask = index & 1;
+    uint64_t defined =
+        address_bits(policy, 12) | (is_mask ? MTRR_PHYSMASK_V : MTRR_PHYSBASE_TYPE);
+    if (!mtrr_exists(policy, index) || (value & ~defined))
+        return false;
+    return is_mask || mtrr_types_legal(value & MTRR_PHYSBASE_TYPE);
+}
+
+static bool mtrr_fixed_legal(const struct msr_policy *policy, uint64_t value)
+{
+    return (policy->mtrr_cap & MTRRCAP_FIX) && mtrr_types_legal(value);
+}
+
+static bool mtrr_default_legal(uint64_t value)
+{
+    const uint64_t defined = MTRR_DEF_TYPE_TYPE | MTRR_DEF_TYPE_FE | MTRR_DEF_TYPE_E;
+    return !(value & ~defined) && mtrr_types_legal(value & MTRR_DEF_TYPE_TYPE);
+}
+
+bool msr_mtrr_write(const struct msr_policy *policy, uint32_t index, uint64_t value,
+                    uint64_t *shadow)
+{
+    bool legal = index == MSR_IA32_MTRR_DEF_TYPE      ? mtrr_default_legal(value)
+                 : index < MSR_IA32_MTRR_FIX64K_00000 ? mtrr_variable_legal(policy, index, value)
+                                                      : mtrr_fixed_legal(policy, value);
+    if (legal)
+        *shadow = value;
+    return legal;
+}
+
 static enum msr_action write_mtrr_variable(const struct msr_policy *policy, uint32_t index,
                                            uint64_t now, uint64_t *value)
 {
     (void)now;
-    bool is_mask = index & 1;
-    uint64_t defined =
-        address_bits(policy, 12) | (is_mask ? MTRR_PHYSMASK_V : MTRR_PHYSBASE_TYPE);
-    if (!mtrr_exists(policy, index) || (*value & ~defined))
-        return MSR_DO_FAULT;
-    if (!is_mask && !mtrr_types_legal(*value & MTRR_PHYSBASE_TYPE))
-        return MSR_DO_FAULT;
-    return MSR_DO_SHADOW;
+    return mtrr_variable_legal(policy, index, *value) ? MSR_DO_SHADOW : MSR_DO_FAULT;
 }
 
 static enum msr_action write_mtrr_fixed(const struct msr_policy *policy, uint32_t index,
                                         uint64_t now, uint64_t *value)
 {
-    (void)now;
-    bool legal = mtrr_types_legal(*value) && mtrr_exists(policy, index);
-    return legal ? MSR_DO_SHADOW : MSR_DO_FAULT;
+    (void)index, (void)now;
+    return mtrr_fixed_legal(policy, *value) ? MSR_DO_SHADOW : MSR_DO_FAULT;
 }
 
 static enum msr_action write_mtrr_default(const struct msr_policy *policy, uint32_t index,
                                           uint64_t now, uint64_t *value)
 {
     (void)policy, (void)index, (void)now;
-    const uint64_t defined = MTRR_DEF_TYPE_TYPE | MTRR_DEF_TYPE_FE | MTRR_DEF_TYPE_E;
-    if ((*value & ~defined) || !mtrr_types_legal(*value & MTRR_DEF_TYPE_TYPE))
-        return MSR_DO_FAULT;
-    return MSR_DO_SHADOW;
+    return mtrr_default_legal(*value) ? MSR_DO_SHADOW : MSR_DO_FAULT;
 }
 
 /* ---- the table as a decision tree: the compiler searches the ranges by halving ---- */

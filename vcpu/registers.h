@@ -1,7 +1,7 @@
 /* The guest's general registers as the exit stub stores them. The stub's stack pointer starts just
- * past the struct, so the fifteen pushes go from r15 down to rax. The last five are those that every
- * C function keeps: the fast way out does not reload them, and a handler that changes one says so
- * (guest_register_set). RSP is not among them: VM entry and exit switch it. */
+ * past the struct, so the fifteen pushes go from r15 down to rax. The last five are those that
+ * every C function keeps: the fast way out does not reload them, and a handler that changes one
+ * says so (guest_register_set). RSP is not among them: VM entry and exit switch it. */
 #pragma once
 
 #include "base/types.h"
@@ -25,14 +25,22 @@ _Static_assert(offsetof(struct guest_registers, r15) == 112, "pushed first");
 static inline uint64_t *guest_register(struct guest_registers *registers, unsigned number)
 {
     static const uint8_t places[16] = {
-        offsetof(struct guest_registers, rax), offsetof(struct guest_registers, rcx),
-        offsetof(struct guest_registers, rdx), offsetof(struct guest_registers, rbx),
-        0xFF,                                  offsetof(struct guest_registers, rbp),
-        offsetof(struct guest_registers, rsi), offsetof(struct guest_registers, rdi),
-        offsetof(struct guest_registers, r8),  offsetof(struct guest_registers, r9),
-        offsetof(struct guest_registers, r10), offsetof(struct guest_registers, r11),
-        offsetof(struct guest_registers, r12), offsetof(struct guest_registers, r13),
-        offsetof(struct guest_registers, r14), offsetof(struct guest_registers, r15),
+        offsetof(struct guest_registers, rax),
+        offsetof(struct guest_registers, rcx),
+        offsetof(struct guest_registers, rdx),
+        offsetof(struct guest_registers, rbx),
+        0xFF,
+        offsetof(struct guest_registers, rbp),
+        offsetof(struct guest_registers, rsi),
+        offsetof(struct guest_registers, rdi),
+        offsetof(struct guest_registers, r8),
+        offsetof(struct guest_registers, r9),
+        offsetof(struct guest_registers, r10),
+        offsetof(struct guest_registers, r11),
+        offsetof(struct guest_registers, r12),
+        offsetof(struct guest_registers, r13),
+        offsetof(struct guest_registers, r14),
+        offsetof(struct guest_registers, r15),
     };
     number &= 15;
     if (number == GUEST_REGISTER_RSP)

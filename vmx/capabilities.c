@@ -84,8 +84,7 @@ void vmx_capabilities_merge(struct vmx_capabilities *common, const struct vmx_ca
 {
     for (size_t i = 0; i < vmx_word_count; i++) {
         const struct vmx_word *word = &vmx_word_table[i];
-        uint64_t merged =
-            merge_word(word, vmx_word_value(common, word), vmx_word_value(cpu, word));
+        uint64_t merged = merge_word(word, vmx_word_value(common, word), vmx_word_value(cpu, word));
         memcpy((char *)common + word->offset, &merged, sizeof(merged));
     }
 }
@@ -101,10 +100,12 @@ uint32_t vmx_controls_adjust(uint64_t capability, uint32_t wanted, uint32_t *mis
 
 const char *vmx_hypervisor_name(const struct vmx_capabilities *caps)
 {
-    static const struct { const char *signature, *name; } known[] = {
-        {"KVMKVMKVM", "KVM"},       {"Microsoft Hv", "Hyper-V"}, {"VMwareVMware", "VMware"},
-        {"XenVMMXenVMM", "Xen"},    {"VBoxVBoxVBox", "VirtualBox"}, {"TCGTCGTCGTCG", "QEMU TCG"},
-        {"bhyve bhyve ", "bhyve"},  {"ACRNACRNACRN", "ACRN"},    {" lrpepyh  vr", "Parallels"},
+    static const struct {
+        const char *signature, *name;
+    } known[] = {
+        {"KVMKVMKVM", "KVM"},       {"Microsoft Hv", "Hyper-V"},     {"VMwareVMware", "VMware"},
+        {"XenVMMXenVMM", "Xen"},    {"VBoxVBoxVBox", "VirtualBox"},  {"TCGTCGTCGTCG", "QEMU TCG"},
+        {"bhyve bhyve ", "bhyve"},  {"ACRNACRNACRN", "ACRN"},        {" lrpepyh  vr", "Parallels"},
         {"Jailhouse", "Jailhouse"}, {"OpenBSDVMM58", "OpenBSD vmm"},
     };
 

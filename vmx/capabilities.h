@@ -76,9 +76,9 @@
 #define CPU_SIGNATURE_SIZE 13 /* twelve characters and NUL */
 
 struct vmx_capabilities {
-#define VMX_CPUID_MEMBER(member, leaf, subleaf, reg, state, name)      uint64_t member;
-#define VMX_MSR_MEMBER(member, msr, gate, mask, kind, bits, name)      uint64_t member;
-#define VMX_TRUE_MEMBER(member, msr, legacy, bits, name)               uint64_t member;
+#define VMX_CPUID_MEMBER(member, leaf, subleaf, reg, state, name) uint64_t member;
+#define VMX_MSR_MEMBER(member, msr, gate, mask, kind, bits, name) uint64_t member;
+#define VMX_TRUE_MEMBER(member, msr, legacy, bits, name)          uint64_t member;
     VMX_CPUID_WORDS(VMX_CPUID_MEMBER)
     VMX_MSR_WORDS(VMX_MSR_MEMBER)
     VMX_TRUE_WORDS(VMX_TRUE_MEMBER)

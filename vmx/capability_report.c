@@ -59,8 +59,7 @@ static void print_word(const struct vmx_capabilities *caps, const struct vmx_wor
     print_bits(word, value, sink);
 }
 
-void vmx_capabilities_print(const struct vmx_capabilities *caps,
-                            const struct vmx_report_sink *sink)
+void vmx_capabilities_print(const struct vmx_capabilities *caps, const struct vmx_report_sink *sink)
 {
     const char *below = vmx_hypervisor_name(caps);
     char text[VMX_REPORT_LINE];

@@ -4,11 +4,14 @@
 #include "lib/string.h"
 
 #define BIT_NAME(bit, name, text) {bit, text},
-#define BIT_NAMES_END             {0, NULL}
+#define BIT_NAMES_END                                                                              \
+    {                                                                                              \
+        0, NULL                                                                                    \
+    }
 static const struct vmx_bit_name bits_pin[] = {PIN_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
 static const struct vmx_bit_name bits_primary[] = {PRIMARY_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
-static const struct vmx_bit_name bits_secondary[] = {
-    SECONDARY_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
+static const struct vmx_bit_name bits_secondary[] = {SECONDARY_CONTROL_BITS(BIT_NAME)
+                                                         BIT_NAMES_END};
 static const struct vmx_bit_name bits_tertiary[] = {TERTIARY_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
 static const struct vmx_bit_name bits_exit[] = {EXIT_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
 static const struct vmx_bit_name bits_entry[] = {ENTRY_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
@@ -31,8 +34,8 @@ static const struct vmx_bit_name bits_unnamed[] = {BIT_NAMES_END};
 #define TRUE_WORD(member, msr, legacy, bits, text)                                                 \
     {text, OFFSET(member), OFFSET(cpuid_1_ecx), CPUID_1_ECX_VMX, VMX_WORD_CONTROLS, bits_##bits},
 
-const struct vmx_word vmx_word_table[] = {
-    VMX_CPUID_WORDS(CPUID_WORD) VMX_MSR_WORDS(MSR_WORD) VMX_TRUE_WORDS(TRUE_WORD)};
+const struct vmx_word vmx_word_table[] = {VMX_CPUID_WORDS(CPUID_WORD) VMX_MSR_WORDS(MSR_WORD)
+                                              VMX_TRUE_WORDS(TRUE_WORD)};
 const size_t vmx_word_count = ARRAY_SIZE(vmx_word_table);
 
 const struct vmx_word_field vmx_word_field_table[] = {

@@ -190,7 +190,7 @@ enum vmx_misc_bit { VMX_MISC_BITS(MISC_MASK) VMX_MISC_WIDE = 1ull << 63 };
 #undef MISC_MASK
 
 /* In the capability MSR of a control word: bit N "must be 1", bit 32+N "may be 1". Section A.2. */
-#define CONTROL_MUST_BE_1(mask) ((uint64_t)(mask) & 0xFFFFFFFF)
+#define CONTROL_MUST_BE_1(mask) ((uint64_t)(mask)&0xFFFFFFFF)
 #define CONTROL_MAY_BE_1(mask)  ((uint64_t)(mask) << 32)
 
 /* The fields of IA32_VMX_BASIC and IA32_VMX_MISC that are more than one bit. */
@@ -205,8 +205,8 @@ enum vmx_misc_bit { VMX_MISC_BITS(MISC_MASK) VMX_MISC_WIDE = 1ull << 63 };
 #define EPT_VPID_CAP_HLAT_MASK      0x003F000000000000ull /* largest HLAT prefix size */
 
 /* The EPT pointer. Section 25.6.11, Extended-Page-Table Pointer (EPTP). */
-#define EPTP_MEMORY_TYPE_WB   6ull
-#define EPTP_WALK_LENGTH_4    (3ull << 3) /* length minus one */
-#define EPTP_ACCESSED_DIRTY   (1ull << 6)
-#define EPTP_ADDRESS_MASK     0x000FFFFFFFFFF000ull
+#define EPTP_MEMORY_TYPE_WB    6ull
+#define EPTP_WALK_LENGTH_4     (3ull << 3) /* length minus one */
+#define EPTP_ACCESSED_DIRTY    (1ull << 6)
+#define EPTP_ADDRESS_MASK      0x000FFFFFFFFFF000ull
 #define VMCS_LINK_POINTER_NONE (~0ull)

@@ -23,10 +23,12 @@ bool exit_in_64bit_mode(void)
            (vmcs_read(GUEST_CS_ACCESS_RIGHTS) & SEGMENT_L);
 }
 
-static COLD void advance_rare(uint64_t rflags, uint32_t interruptibility)
+/* Reads again what its caller has read, so that the usual exit need not keep it. */
+static COLD void advance_rare(void)
 {
+    uint32_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
     struct advance_state state = {
-        .rflags = rflags,
+        .rflags = vmcs_read(GUEST_RFLAGS),
         .debugctl = vmcs_read(GUEST_IA32_DEBUGCTL),
         .pending_debug = vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS),
         .blocked_by_sti = interruptibility & INTERRUPTIBILITY_STI,
@@ -40,38 +42,52 @@ static COLD void advance_rare(uint64_t rflags, uint32_t interruptibility)
 
 static COLD uint64_t wrap(uint64_t next) { return rip_wrap(next, exit_in_64bit_mode()); }
 
-/* The carry out of bit 31 is asked of the addition itself; see rip_carries() for why it is enough. */
-INLINE void advance_from(uint64_t rip, uint32_t length)
+/* The carry out of bit 31 is asked of the addition itself; see rip_carries() for why it is enough.
+ */
+INLINE void advance_from(uint64_t rip, uint64_t length)
 {
     uint32_t low;
     uint64_t next = rip + length;
-    if (UNLIKELY(__builtin_add_overflow((uint32_t)rip, length, &low)))
+    if (UNLIKELY(__builtin_add_overflow((uint32_t)rip, (uint32_t)length, &low)))
         next = wrap(next);
     vmcs_write(GUEST_RIP, next);
-    uint32_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
-    uint64_t rflags = vmcs_read(GUEST_RFLAGS);
-    if (UNLIKELY(interruptibility & INTERRUPTIBILITY_SHADOW) ||
-        UNLIKELY(rflags & (RFLAGS_TF | RFLAGS_RF)))
-        advance_rare(rflags, interruptibility);
+    if (UNLIKELY(vmcs_read_field(VMCS_GUEST_INTERRUPTIBILITY_STATE) & INTERRUPTIBILITY_SHADOW) ||
+        UNLIKELY(vmcs_read(GUEST_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)))
+        advance_rare();
 }
 
 void exit_step_over(uint32_t length) { advance_from(vmcs_read(GUEST_RIP), length); }
 void exit_advance(void) { exit_step_over(vmcs_read(VM_EXIT_INSTRUCTION_LENGTH)); }
 
-/* The native answer goes to the 64-bit registers with their upper halves zero, as the instruction
- * leaves them (SDM vol. 2A, "CPUID"). Leaf 1 is answered here as well: the guest asks it most. The
- * host's CR4.OSXSAVE and PKE follow the guest's, so that the native answer shows the guest's own. */
-INLINE void answer_cpuid(struct vmx_cpu *vcpu)
+/* As the whole register, which saves an instruction; the processor gives 32 bits. */
+INLINE uint64_t instruction_length(void)
 {
-    uint32_t leaf = (uint32_t)vcpu->registers.rax;
-    uint64_t a = leaf, c = vcpu->registers.rcx, b, d;
-    if (LIKELY(leaf == CPUID_LEAF_FEATURES)) {
+    return vmcs_read_field(VMCS_VM_EXIT_INSTRUCTION_LENGTH);
+}
+
+static COLD void cpuid_filtered(struct vmx_cpu *vcpu)
+{
+    exit_cpuid_filtered(vcpu, (uint32_t)vcpu->registers.rax, (uint32_t)vcpu->registers.rcx);
+    exit_advance();
+}
+
+/* The native answer goes to the 64-bit registers with their upper halves zero, as the instruction
+ * leaves them (SDM vol. 2A, "CPUID"). Leaf 1 is answered here as well: guests ask it most. The
+ * host's CR4.OSXSAVE and PKE follow the guest's, so that the native answer shows the guest's own.
+ */
+INLINE void exit_cpuid(struct vmx_cpu *vcpu, uint64_t rip)
+{
+    uint64_t a = (uint32_t)vcpu->registers.rax, c = (uint32_t)vcpu->registers.rcx, b, d;
+    uint64_t leaf = a;
+    if (UNLIKELY(leaf != CPUID_LEAF_FEATURES &&
+                 cpuid_needs_filter(&machine.cpuid, (uint32_t)leaf))) {
+        cpuid_filtered(vcpu);
+        return;
+    }
+    if (leaf == CPUID_LEAF_FEATURES) {
         __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
         c = (c & machine.leaf1_ecx_keep) | CPUID_1_ECX_HYPERVISOR;
         d &= machine.leaf1_edx_keep;
-    } else if (UNLIKELY(cpuid_needs_filter(&machine.cpuid, leaf))) {
-        exit_cpuid_filtered(vcpu, leaf, (uint32_t)c);
-        return;
     } else {
         __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     }
@@ -79,25 +95,26 @@ INLINE void answer_cpuid(struct vmx_cpu *vcpu)
     vcpu->registers.rbx = b;
     vcpu->registers.rcx = c;
     vcpu->registers.rdx = d;
+    advance_from(rip, instruction_length());
 }
 
-static enum exit_next handle_cpuid(struct vmx_cpu *vcpu)
-{
-    answer_cpuid(vcpu);
-    return NEXT_ADVANCE;
-}
+/* The table's row; the dispatcher answers CPUID before it comes to the table. */
+static enum exit_next handle_cpuid(struct vmx_cpu *vcpu) { return handle_unexpected(vcpu); }
 
-INLINE enum exit_next dispatch(struct vmx_cpu *vcpu, uint32_t reason)
-{
-    switch (reason) {
-#define CASE(number, name, text, handler)                                                          \
-    case number:                                                                                   \
-        return handler(vcpu);
-        EXIT_REASONS(CASE)
-#undef CASE
-    default: return handle_unexpected(vcpu);
-    }
-}
+/* A table of calls, not a switch: gcc splits the switch into a range check, a jump table and a bit
+ * test, four instructions more for every exit but CPUID, which is not called through it. */
+static enum exit_next (*const handlers[EXIT_REASON_COUNT])(struct vmx_cpu *vcpu) = {
+#define HANDLER(number, name, text, handler) [number] = handler,
+    EXIT_REASONS(HANDLER)
+#undef HANDLER
+        [35] = handle_unexpected,
+    [38] = handle_unexpected, /* reserved by the SDM */
+    [42] = handle_unexpected,
+    [71] = handle_unexpected,
+};
+#define COUNT_ROW(number, name, text, handler) +1
+_Static_assert(0 EXIT_REASONS(COUNT_ROW) + 4 == EXIT_REASON_COUNT, "no hole in the table");
+#undef COUNT_ROW
 
 /* Everything but the plain step. */
 static COLD void finish(enum exit_next next)
@@ -119,28 +136,33 @@ static COLD void handle_odd_reason(struct vmx_cpu *vcpu, uint32_t reason)
     handle_unexpected(vcpu);
 }
 
-/* The whole of every exit but the stub. The reason's flags (enclave, bus lock, entry failure) make the
- * number large, so one comparison sorts them out. */
-void vmx_handle_exit(struct vmx_cpu *vcpu)
+INLINE void remember(struct vmx_cpu *vcpu, uint64_t reason, uint64_t rip)
 {
-    uint32_t reason = vmcs_read(EXIT_REASON);
-    uint64_t rip = vmcs_read(GUEST_RIP);
-    uint8_t place = vcpu->history_next++;
+    uint64_t place = vcpu->history_next;
+    vcpu->history_next++;
     vcpu->history_rip[place] = rip;
     vcpu->history_reason[place] = (uint8_t)reason;
+}
+
+/* The whole of every exit but the stub. The reason's flags (enclave, bus lock, entry failure) make
+ * the number large, so one comparison sorts them out. */
+void vmx_handle_exit(struct vmx_cpu *vcpu)
+{
+    uint64_t reason = vmcs_read_field(VMCS_EXIT_REASON), rip = vmcs_read(GUEST_RIP);
+    remember(vcpu, reason, rip);
+    if (LIKELY(reason == EXIT_REASON_CPUID)) {
+        vcpu->exits[EXIT_REASON_CPUID]++;
+        exit_cpuid(vcpu, rip);
+        return;
+    }
     if (UNLIKELY(reason >= EXIT_REASON_COUNT)) {
-        handle_odd_reason(vcpu, reason);
+        handle_odd_reason(vcpu, (uint32_t)reason);
         return;
     }
     vcpu->exits[reason]++;
-    if (LIKELY(reason == EXIT_REASON_CPUID)) {
-        answer_cpuid(vcpu);
-        advance_from(rip, vmcs_read(VM_EXIT_INSTRUCTION_LENGTH));
-        return;
-    }
-    enum exit_next next = dispatch(vcpu, reason);
+    enum exit_next next = handlers[reason](vcpu);
     if (LIKELY(next == NEXT_ADVANCE))
-        advance_from(rip, vmcs_read(VM_EXIT_INSTRUCTION_LENGTH));
+        advance_from(vmcs_read(GUEST_RIP), instruction_length());
     else
         finish(next);
 }
@@ -152,8 +174,9 @@ void vmx_count_ticks(struct vmx_cpu *vcpu, uint64_t tsc)
         vcpu->exit_ticks[reason] += tsc - vcpu->exit_started;
 }
 
-/* Contributory exceptions and page faults make #DF when they meet (SDM vol. 3A, 6.15, "Interrupt 8",
- * table 6-5); the guest's fault in delivering #DF is its triple fault, which exits by itself. */
+/* Contributory exceptions and page faults make #DF when they meet (SDM vol. 3A, 6.15, "Interrupt
+ * 8", table 6-5); the guest's fault in delivering #DF is its triple fault, which exits by itself.
+ */
 static bool makes_double_fault(uint32_t vectoring, unsigned vector)
 {
     const uint32_t contributory = BIT(EXCEPTION_DE) | BIT(EXCEPTION_TS) | BIT(EXCEPTION_NP) |

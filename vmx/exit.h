@@ -7,7 +7,8 @@
 
 enum exit_next {
     NEXT_RESUME,  /* go on with the state that the handler left */
-    NEXT_RETRY,   /* go on where the guest is; an event that the exit interrupted is delivered again */
+    NEXT_RETRY,   /* go on where the guest is; an event that the exit interrupted is delivered again
+                   */
     NEXT_ADVANCE, /* the instruction is done: step over it */
     NEXT_UD,      /* #UD at the instruction */
     NEXT_GP,      /* #GP(0) at the instruction */
@@ -50,8 +51,9 @@ void exit_advance(void);
 /* The same where the exit does not tell the length: `length` bytes, from the decoder. */
 void exit_step_over(uint32_t length);
 
-/* Queue an exception for the next entry; `error_code` counts for vectors that have one. An event whose
- * delivery this exit interrupted is combined with it as the SDM says (vol. 3A, 6.15, "#DF"). */
+/* Queue an exception for the next entry; `error_code` counts for vectors that have one. An event
+ * whose delivery this exit interrupted is combined with it as the SDM says (vol. 3A, 6.15, "#DF").
+ */
 void exit_inject(unsigned vector, uint32_t error_code);
 
 /* Queue again an event whose delivery this exit interrupted (IDT-vectoring information). */

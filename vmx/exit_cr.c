@@ -1,4 +1,5 @@
-/* Writes to CR0 and CR4 that touch a bit which Orlop owns (vcpu/cr_rules.h says which, and judges). */
+/* Writes to CR0 and CR4 that touch a bit which Orlop owns (vcpu/cr_rules.h says which, and judges).
+ */
 #include "base/bits.h"
 #include "base/x86/cr.h"
 #include "base/x86/msr.h"
@@ -85,24 +86,47 @@ static enum exit_next write_cr4(const struct vmx_cpu *vcpu, const struct cr_stat
         return NEXT_GP;
     vmcs_write(CR4_READ_SHADOW, view);
     vmcs_write(GUEST_CR4, cr4_hardware_value(view));
-    vmcs_write(HOST_CR4, (vmcs_read(HOST_CR4) & ~followed) | (view & followed));
+    vmcs_write(HOST_CR4, machine.host_cr4 | (view & followed));
     return NEXT_ADVANCE;
+}
+
+/* The bits of CR4 that any mode may change, without a check or a flush: an OS toggles OSXSAVE and
+ * PKE once a CPU, and sees the exit only because the host's CR4 follows them. */
+#define CR4_FREE                                                                                   \
+    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_MCE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT |      \
+     CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE | CR4_PKE)
+
+/* MOV to CR4 that changes nothing but such bits: true, and done. */
+static bool write_cr4_free(uint64_t value)
+{
+    uint64_t running = vmcs_read(GUEST_CR4), followed = CR4_OSXSAVE | CR4_PKE;
+    uint64_t changed =
+        (value ^ running ^ CR4_VMXE); /* the running value has VMXE, the guest's not */
+    if (changed & ~(CR4_FREE & machine.cr4_allowed))
+        return false;
+    vmcs_write(GUEST_CR4, value | CR4_VMXE);
+    vmcs_write(CR4_READ_SHADOW, value);
+    vmcs_write(HOST_CR4, machine.host_cr4 | (value & followed));
+    return true;
 }
 
 /* LMSW and CLTS touch CR0 only. CLTS and reads of CR0 and CR4 do not exit under our masks, but what
  * they mean is defined all the same. */
-enum exit_next handle_cr_access(struct vmx_cpu *vcpu)
+static __attribute__((noinline)) enum exit_next cr_access_judged(struct vmx_cpu *vcpu,
+                                                                 uint64_t qualification)
 {
-    uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);
     uint64_t number = qualification & CR_ACCESS_NUMBER_MASK;
     uint64_t source = bits_get(qualification, CR_ACCESS_LMSW_SOURCE_MASK);
     struct cr_state now = read_state();
     switch (qualification & CR_ACCESS_TYPE_MASK) {
-    case CR_ACCESS_TYPE_CLTS: return write_cr0(vcpu, &now, cr0_clts_value(now.cr0));
+    case CR_ACCESS_TYPE_CLTS:
+        return write_cr0(vcpu, &now, cr0_clts_value(now.cr0));
     case CR_ACCESS_TYPE_LMSW:
         return write_cr0(vcpu, &now, cr0_lmsw_value(now.cr0, (uint16_t)source));
-    case CR_ACCESS_TYPE_MOV_TO_CR: break;
-    default: return handle_unexpected(vcpu);
+    case CR_ACCESS_TYPE_MOV_TO_CR:
+        break;
+    default:
+        return handle_unexpected(vcpu);
     }
     uint64_t value =
         exit_get_register(vcpu, (unsigned)bits_get(qualification, CR_ACCESS_REGISTER_MASK));
@@ -113,4 +137,17 @@ enum exit_next handle_cr_access(struct vmx_cpu *vcpu)
     if (number == 4)
         return write_cr4(vcpu, &now, value);
     return handle_unexpected(vcpu);
+}
+
+enum exit_next handle_cr_access(struct vmx_cpu *vcpu)
+{
+    const uint64_t which = CR_ACCESS_NUMBER_MASK | CR_ACCESS_TYPE_MASK;
+    uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);
+    if ((qualification & which) == 4) { /* MOV to CR4 */
+        const uint64_t *source =
+            guest_register(&vcpu->registers, (unsigned)(qualification >> 8 & 0xF));
+        if (source && write_cr4_free(*source))
+            return NEXT_ADVANCE;
+    }
+    return cr_access_judged(vcpu, qualification);
 }

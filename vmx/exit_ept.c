@@ -1,5 +1,5 @@
-/* EPT violations: the first touch of an address that was not mapped at boot, and accesses to what is
- * hidden. Misconfiguration is a bug of ours. */
+/* EPT violations: the first touch of an address that was not mapped at boot, and accesses to what
+ * is hidden. Misconfiguration is a bug of ours. */
 #include "base/panic.h"
 #include "vmx/exit.h"
 #include "vmx/exit_info.h"
@@ -8,8 +8,8 @@
 #include "vmx/machine.h"
 #include "vmx/vmcs.h"
 
-/* IRET unblocked NMIs and then faulted: they are blocked again until it succeeds (SDM vol. 3C, 28.2.3
- * "Information About NMI Unblocking Due to IRET"). */
+/* IRET unblocked NMIs and then faulted: they are blocked again until it succeeds (SDM vol.
+ * 3C, 28.2.3 "Information About NMI Unblocking Due to IRET"). */
 static void restore_nmi_blocking(uint64_t qualification)
 {
     if ((qualification & EPT_VIOLATION_NMI_UNBLOCKING) &&
@@ -24,15 +24,19 @@ enum exit_next handle_ept_violation(struct vmx_cpu *vcpu)
     gpa_t address = GPA(vmcs_read(GUEST_PHYSICAL_ADDRESS));
     restore_nmi_blocking(qualification);
     switch (machine_fill(vcpu, address)) {
-    case EPT_FILL_MAPPED: return NEXT_RETRY;
+    case EPT_FILL_MAPPED:
+        return NEXT_RETRY;
     case EPT_FILL_ALREADY:
         if ((qualification & EPT_VIOLATION_WRITE) &&
             icr_is_protected(GPA(ALIGN_DOWN(address.v, PAGE_SIZE))))
             return icr_page_written(vcpu, address);
         return NEXT_RETRY;
-    case EPT_FILL_HIDDEN: return range_access(vcpu, address, qualification);
-    case EPT_FILL_BEYOND: return range_access(vcpu, address, qualification);
-    default: panic("the EPT reserve stays empty");
+    case EPT_FILL_HIDDEN:
+        return range_access(vcpu, address, qualification);
+    case EPT_FILL_BEYOND:
+        return range_access(vcpu, address, qualification);
+    default:
+        panic("the EPT reserve stays empty");
     }
 }
 

@@ -1,6 +1,6 @@
 /* Exits that no instruction causes: INIT, SIPI, NMIs, the timer; and the look at what waits before
- * the guest is entered again. Between an INIT exit and the entry into wait-for-SIPI nothing slow may
- * happen: SIPIs that come before are lost, and Linux sends them 10 us apart. */
+ * the guest is entered again. Between an INIT exit and the entry into wait-for-SIPI nothing slow
+ * may happen: SIPIs that come before are lost, and Linux sends them 10 us apart. */
 #include "base/bits.h"
 #include "base/hw.h"
 #include "base/log.h"
@@ -52,8 +52,7 @@ void event_take(struct vmx_cpu *vcpu, enum cpu_event event, uint8_t vector)
     vcpu->run_state = next.state;
     if (next.action != CPU_ACTION_NONE)
         carry_out(vcpu, next.action, vector);
-    stop_publish(vcpu->cpu,
-                 next.state == CPU_STATE_WAIT_FOR_SIPI ? CPU_WAIT_FOR_SIPI : CPU_GUEST);
+    stop_publish(vcpu->cpu, next.state == CPU_STATE_WAIT_FOR_SIPI ? CPU_WAIT_FOR_SIPI : CPU_GUEST);
 }
 
 enum exit_next handle_init(struct vmx_cpu *vcpu)
@@ -99,9 +98,9 @@ enum exit_next handle_nmi_window(struct vmx_cpu *vcpu)
     return NEXT_RESUME;
 }
 
-/* An NMI ends the shadow of STI, as on the bare CPU, and never comes in that of MOV SS (SDM vol. 3C,
- * 27.3.1.5 "Checks on Guest Non-Register State"). NMIs that come while one waits merge with it, as
- * they do on the bare CPU. */
+/* An NMI ends the shadow of STI, as on the bare CPU, and never comes in that of MOV SS (SDM vol.
+ * 3C, 27.3.1.5 "Checks on Guest Non-Register State"). NMIs that come while one waits merge with it,
+ * as they do on the bare CPU. */
 static void inject_nmi(struct vmx_cpu *vcpu)
 {
     uint32_t blocking = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);

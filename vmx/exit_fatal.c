@@ -27,8 +27,8 @@ static void dump_registers(const struct guest_registers *r)
               U(r->rcx), U(r->rdx));
     log_print("  rsi %016llx rdi %016llx rbp %016llx r8  %016llx\n", U(r->rsi), U(r->rdi),
               U(r->rbp), U(r->r8));
-    log_print("  r9  %016llx r10 %016llx r11 %016llx r12 %016llx\n", U(r->r9), U(r->r10),
-              U(r->r11), U(r->r12));
+    log_print("  r9  %016llx r10 %016llx r11 %016llx r12 %016llx\n", U(r->r9), U(r->r10), U(r->r11),
+              U(r->r12));
     log_print("  r13 %016llx r14 %016llx r15 %016llx\n", U(r->r13), U(r->r14), U(r->r15));
 }
 
@@ -82,7 +82,8 @@ enum exit_next handle_entry_failure(struct vmx_cpu *vcpu)
           vmx_entry_failure_text(qualification));
 }
 
-/* Named and dumped, never skipped: our controls do not cause it, so we do not know what it wants. */
+/* Named and dumped, never skipped: our controls do not cause it, so we do not know what it wants.
+ */
 enum exit_next handle_unexpected(struct vmx_cpu *vcpu)
 {
     uint32_t reason = vmcs_read(EXIT_REASON);

@@ -1,5 +1,5 @@
-/* Instructions that always exit, or that Orlop answers: CPUID's filtered leaves, XSETBV, INVD, VMCALL
- * and the rest of VMX, GETSEC. */
+/* Instructions that always exit, or that Orlop answers: CPUID's filtered leaves, XSETBV, INVD,
+ * VMCALL and the rest of VMX, GETSEC. */
 #include "base/hw.h"
 #include "base/log.h"
 #include "include/orlop_abi.h"
@@ -22,20 +22,21 @@ void exit_cpuid_filtered(struct vmx_cpu *vcpu, uint32_t leaf, uint32_t subleaf)
     vcpu->registers.rdx = answer.edx;
 }
 
-/* OSXSAVE and CPL were checked before the exit (SDM vol. 3C, 26.1.1 "Relative Priority of Faults and
- * VM Exits"). XCR0 is live: the host uses no state that it governs. */
+/* OSXSAVE and CPL are checked before the exit (SDM vol. 3C, 26.1.1 "Relative Priority of Faults and
+ * VM Exits"), but Bochs 2.7 exits from every CPL, so that is looked at again. XCR0 is live: the
+ * host uses no state that it governs. */
 enum exit_next handle_xsetbv(struct vmx_cpu *vcpu)
 {
     uint64_t value = vcpu->registers.rdx << 32 | (uint32_t)vcpu->registers.rax;
     uint32_t index = (uint32_t)vcpu->registers.rcx;
-    if (!xcr0_write_legal(machine.cpuid.xcr0_supported, index, value) ||
+    if (exit_cpl() != 0 || !xcr0_write_legal(machine.cpuid.xcr0_supported, index, value) ||
         !hw_xsetbv_safe(index, value))
         return NEXT_GP;
     return NEXT_ADVANCE;
 }
 
-/* INVD would drop lines of Orlop's own that are not in memory yet; writing them back is allowed, for
- * nothing tells when a line goes. */
+/* INVD would drop lines of Orlop's own that are not in memory yet; writing them back is allowed,
+ * for nothing tells when a line goes. */
 enum exit_next handle_invd(struct vmx_cpu *vcpu)
 {
     (void)vcpu;
@@ -57,10 +58,11 @@ enum exit_next handle_vmx_instruction(struct vmx_cpu *vcpu)
     return NEXT_UD;
 }
 
+/* The 64-bit signature in 32-bit code is as good: its upper half was left there by 64-bit code. */
 static bool is_signed(const struct vmx_cpu *vcpu)
 {
-    return exit_in_64bit_mode() ? vcpu->registers.rbx == ORLOP_CALL_SIGNATURE
-                           : (uint32_t)vcpu->registers.rbx == ORLOP_CALL_SIGNATURE_32;
+    return vcpu->registers.rbx == ORLOP_CALL_SIGNATURE ||
+           ((uint32_t)vcpu->registers.rbx == ORLOP_CALL_SIGNATURE_32 && !exit_in_64bit_mode());
 }
 
 enum exit_next handle_vmcall(struct vmx_cpu *vcpu)
@@ -68,7 +70,6 @@ enum exit_next handle_vmcall(struct vmx_cpu *vcpu)
     if (exit_cpl() != 0 || !is_signed(vcpu))
         return NEXT_UD;
     bool known = (uint32_t)vcpu->registers.rax == ORLOP_CALL_VERSION;
-    int64_t result = known ? ORLOP_VERSION : ORLOP_ERROR_UNKNOWN_CALL;
-    vcpu->registers.rax = exit_in_64bit_mode() ? (uint64_t)result : (uint32_t)result;
+    vcpu->registers.rax = (uint64_t)(known ? ORLOP_VERSION : ORLOP_ERROR_UNKNOWN_CALL);
     return NEXT_ADVANCE;
 }

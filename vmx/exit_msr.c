@@ -9,34 +9,46 @@
 #include "vmx/icr.h"
 #include "vmx/machine.h"
 
+#define NOINLINE __attribute__((noinline))
+
+/* MSRs 200H to 2FFH that exit are MTRRs (vcpu/msr_list.h). */
+static bool is_mtrr(uint32_t index) { return index - MSR_IA32_MTRR_PHYSBASE0 < 0x100; }
+
 static uint64_t *shadow(struct vmx_cpu *vcpu, uint32_t index)
 {
     return &vcpu->mtrr_shadow[index & 0xFF];
 }
 
-enum exit_next handle_rdmsr(struct vmx_cpu *vcpu)
+static enum exit_next answer(struct vmx_cpu *vcpu, uint64_t value)
 {
-    uint32_t index = (uint32_t)vcpu->registers.rcx;
-    uint64_t value = 0;
-    switch (msr_read_rule(&machine.msr, index, &value)) {
-    case MSR_DO_NATIVE:
-        if (!hw_rdmsr_safe(index, &value))
-            return NEXT_GP;
-        value = msr_read_filter(&machine.msr, index, value);
-        break;
-    case MSR_DO_SHADOW: value = *shadow(vcpu, index); break;
-    case MSR_DO_ANSWER: break;
-    default: return NEXT_GP;
-    }
     vcpu->registers.rax = (uint32_t)value;
     vcpu->registers.rdx = value >> 32;
     return NEXT_ADVANCE;
 }
 
-enum exit_next handle_wrmsr(struct vmx_cpu *vcpu)
+static NOINLINE enum exit_next read_other(struct vmx_cpu *vcpu, uint32_t index,
+                                          enum msr_action action)
 {
-    uint32_t index = (uint32_t)vcpu->registers.rcx;
-    uint64_t value = vcpu->registers.rdx << 32 | (uint32_t)vcpu->registers.rax, now = 0;
+    uint64_t value;
+    if (action == MSR_DO_SHADOW)
+        return answer(vcpu, *shadow(vcpu, index));
+    if (action != MSR_DO_NATIVE || !hw_rdmsr_safe(index, &value))
+        return NEXT_GP;
+    return answer(vcpu, msr_read_filter(&machine.msr, index, value));
+}
+
+enum exit_next handle_rdmsr(struct vmx_cpu *vcpu)
+{
+    uint64_t value;
+    enum msr_action action = msr_read_rule(&machine.msr, (uint32_t)vcpu->registers.rcx, &value);
+    if (action == MSR_DO_ANSWER)
+        return answer(vcpu, value);
+    return read_other(vcpu, (uint32_t)vcpu->registers.rcx, action);
+}
+
+static NOINLINE enum exit_next write_other(struct vmx_cpu *vcpu, uint32_t index, uint64_t value)
+{
+    uint64_t now = 0;
     if (index == MSR_IA32_X2APIC_ICR && machine.icr_intercepted)
         return icr_msr_written(vcpu, value);
     if (msr_write_needs_now(index) && !hw_rdmsr_safe(index, &now))
@@ -48,10 +60,21 @@ enum exit_next handle_wrmsr(struct vmx_cpu *vcpu)
         if (index == MSR_IA32_APIC_BASE)
             icr_page_moved(value);
         return NEXT_ADVANCE;
-    case MSR_DO_SHADOW: *shadow(vcpu, index) = value; return NEXT_ADVANCE;
     case MSR_DO_IGNORE:
         log_info("msr", "write to MSR 0x%x ignored", index);
         return NEXT_ADVANCE;
-    default: return NEXT_GP;
+    default:
+        return NEXT_GP;
     }
+}
+
+/* The guest's MTRRs are a shadow: the real ones stay as the firmware set them, so that Orlop is
+ * never left uncached. */
+enum exit_next handle_wrmsr(struct vmx_cpu *vcpu)
+{
+    uint32_t index = (uint32_t)vcpu->registers.rcx;
+    uint64_t value = vcpu->registers.rdx << 32 | (uint32_t)vcpu->registers.rax;
+    if (!is_mtrr(index))
+        return write_other(vcpu, index, value);
+    return msr_mtrr_write(&machine.msr, index, value, shadow(vcpu, index)) ? NEXT_ADVANCE : NEXT_GP;
 }

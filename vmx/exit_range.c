@@ -87,8 +87,8 @@ static uint64_t merged(uint64_t old, uint64_t value, unsigned bytes)
     return (old & ~0xFFFFull) | (value & 0xFFFF);
 }
 
-/* STOS and LODS: one element, or with REP all that lie in this page. `pointer` is rDI or rSI. False:
- * REP with elements left, so the instruction is not over. */
+/* STOS and LODS: one element, or with REP all that lie in this page. `pointer` is rDI or rSI.
+ * False: REP with elements left, so the instruction is not over. */
 static bool step_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t address,
                         uint64_t *pointer)
 {
@@ -107,8 +107,7 @@ static bool step_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t add
     return count == left;
 }
 
-static enum exit_next carry_out_string(struct vmx_cpu *vcpu, const struct decoded *d,
-                                       gpa_t address)
+static enum exit_next carry_out_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t address)
 {
     bool store = d->kind == DECODER_STOS;
     bool over = step_string(vcpu, d, address, store ? &vcpu->registers.rdi : &vcpu->registers.rsi);
@@ -119,26 +118,27 @@ static enum exit_next carry_out_string(struct vmx_cpu *vcpu, const struct decode
     return NEXT_RESUME;
 }
 
-/* Open the NMI window after one instruction; or, where an event is delivered again, after that, for an
- * event cannot be injected under blocking by MOV SS (vol. 3C, 27.3.1.5 "Checks on Guest Non-Register
- * State", which also wants a pending single step named under TF). */
+/* Open the NMI window after one instruction; or, where an event is delivered again, after that, for
+ * an event cannot be injected under blocking by MOV SS (vol. 3C, 27.3.1.5 "Checks on Guest
+ * Non-Register State", which also wants a pending single step named under TF). */
 static void arm_step(struct vmx_cpu *vcpu)
 {
     uint32_t blocking = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
     bool delivers = vmcs_read(IDT_VECTORING_INFO) & INTERRUPTION_VALID;
-    bool traps = (vmcs_read(GUEST_RFLAGS) & RFLAGS_TF) &&
-                 !(vmcs_read(GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF);
+    bool traps =
+        (vmcs_read(GUEST_RFLAGS) & RFLAGS_TF) && !(vmcs_read(GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF);
     vcpu->step_nmi_blocking |= blocking & INTERRUPTIBILITY_NMI;
     blocking &= ~(INTERRUPTIBILITY_SHADOW | INTERRUPTIBILITY_NMI);
-    vmcs_write(GUEST_INTERRUPTIBILITY_STATE, delivers ? blocking : blocking | INTERRUPTIBILITY_MOV_SS);
+    vmcs_write(GUEST_INTERRUPTIBILITY_STATE,
+               delivers ? blocking : blocking | INTERRUPTIBILITY_MOV_SS);
     vmcs_write(PRIMARY_CONTROLS, vmcs_read(PRIMARY_CONTROLS) | PRIMARY_NMI_WINDOW_EXITING);
     if (traps && !delivers)
         vmcs_write(GUEST_PENDING_DEBUG_EXCEPTIONS,
                    vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS) | PENDING_DEBUG_BS);
 }
 
-/* The page shows `frame` until the next NMI window. The EPT keeps a table for hidden ranges, so this
- * cannot run out of frames; beyond the physical address width there is no page to show. */
+/* The page shows `frame` until the next NMI window. The EPT keeps a table for hidden ranges, so
+ * this cannot run out of frames; beyond the physical address width there is no page to show. */
 enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame, bool write)
 {
     gpa_t page = GPA(ALIGN_DOWN(address.v, PAGE_SIZE));
@@ -193,20 +193,25 @@ static enum exit_next data_access(struct vmx_cpu *vcpu, gpa_t address, uint64_t 
     struct decoded d = {.kind = DECODER_OTHER};
     if (!(vmcs_read(IDT_VECTORING_INFO) & INTERRUPTION_VALID) && !vcpu->sink_count)
         d = range_decode(vcpu);
-    /* An operand that crosses a page may be memory on the other side: let the CPU do it. It does, or
-     * may, where it ends behind this page, and where it is found at its start. */
+    /* An operand that crosses a page may be memory on the other side: let the CPU do it. It does,
+     * or may, where it ends behind this page, and where it is found at its start. */
     uint64_t offset = address.v & PAGE_MASK;
     if (offset + d.memory_bytes > PAGE_SIZE || (offset == 0 && d.memory_bytes > 1))
         return run_on_sink(vcpu, address, qualification);
     switch (d.kind) {
     case DECODER_LOAD:
     case DECODER_LOAD_ZERO:
-    case DECODER_LOAD_SIGN: load_register(vcpu, &d); break;
+    case DECODER_LOAD_SIGN:
+        load_register(vcpu, &d);
+        break;
     case DECODER_STORE:
-    case DECODER_STORE_IMMEDIATE: break;
+    case DECODER_STORE_IMMEDIATE:
+        break;
     case DECODER_STOS:
-    case DECODER_LODS: return carry_out_string(vcpu, &d, address);
-    default: return run_on_sink(vcpu, address, qualification);
+    case DECODER_LODS:
+        return carry_out_string(vcpu, &d, address);
+    default:
+        return run_on_sink(vcpu, address, qualification);
     }
     exit_step_over(d.length);
     return NEXT_RESUME;

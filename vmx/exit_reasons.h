@@ -46,7 +46,7 @@
       handle_entry_failure)                                                                        \
     X(34, ENTRY_FAILURE_MSR_LOADING, "VM-entry failure due to MSR loading", handle_entry_failure)  \
     X(36, MWAIT, "MWAIT", handle_unexpected)                                                       \
-    X(37, MONITOR_TRAP_FLAG, "monitor trap flag", handle_unexpected)                                      \
+    X(37, MONITOR_TRAP_FLAG, "monitor trap flag", handle_unexpected)                               \
     X(39, MONITOR, "MONITOR", handle_unexpected)                                                   \
     X(40, PAUSE, "PAUSE", handle_unexpected)                                                       \
     X(41, ENTRY_FAILURE_MACHINE_CHECK, "VM-entry failure due to machine-check event",              \
@@ -91,17 +91,17 @@ enum exit_reason {
 #define EXIT_REASON_CONSTANT(number, name, text, handler) EXIT_REASON_##name = number,
     EXIT_REASONS(EXIT_REASON_CONSTANT)
 #undef EXIT_REASON_CONSTANT
-    EXIT_REASON_COUNT, /* one above the highest: the size of tables by reason */
+        EXIT_REASON_COUNT, /* one above the highest: the size of tables by reason */
 };
 _Static_assert(EXIT_REASON_COUNT == 78, "the list is in rising order");
 
 /* The field EXIT_REASON. Intel SDM vol. 3, section 25.9.1, Basic VM-Exit Information. */
-#define EXIT_REASON_BASIC_MASK     0x0000FFFFu
-#define EXIT_REASON_BUS_LOCK_FLAG  (1u << 26) /* a bus lock was seen as well */
-#define EXIT_REASON_ENCLAVE        (1u << 27)
-#define EXIT_REASON_PENDING_MTF    (1u << 28)
-#define EXIT_REASON_FROM_ROOT      (1u << 29)
-#define EXIT_REASON_ENTRY_FAILURE  (1u << 31)
+#define EXIT_REASON_BASIC_MASK    0x0000FFFFu
+#define EXIT_REASON_BUS_LOCK_FLAG (1u << 26) /* a bus lock was seen as well */
+#define EXIT_REASON_ENCLAVE       (1u << 27)
+#define EXIT_REASON_PENDING_MTF   (1u << 28)
+#define EXIT_REASON_FROM_ROOT     (1u << 29)
+#define EXIT_REASON_ENTRY_FAILURE (1u << 31)
 
 /* The SDM's words for a basic exit reason, "reserved exit reason" for unlisted numbers. */
 const char *exit_reason_name(uint32_t basic_reason);

@@ -41,7 +41,8 @@ static bool is_page(const struct mode *mode, unsigned level, uint64_t entry)
 /* A large page of 32-bit paging keeps bits 39:32 of its address in bits 20:13 (PSE-36). */
 static uint64_t page_base(const struct mode *mode, uint64_t entry, uint64_t page_mask)
 {
-    uint64_t high = mode->entry_bytes == 4 && page_mask >= MIB(4) - 1 ? (entry >> 13 & 0xFF) << 32 : 0;
+    uint64_t high =
+        mode->entry_bytes == 4 && page_mask >= MIB(4) - 1 ? (entry >> 13 & 0xFF) << 32 : 0;
     return (entry & PTE_ADDRESS & ~page_mask) | high;
 }
 

@@ -18,8 +18,8 @@
 #define MAIL_STARTUP  BIT(30) /* the vector is in the low byte */
 #define TAKE_BOUND_US 100000
 
-/* Bochs 2.7 keeps an INIT pending after its VM exit, so that no guest instruction runs afterwards. It
- * names itself by the revision of its VMCS, without a hypervisor bit. */
+/* Bochs 2.7 keeps an INIT pending after its VM exit, so that no guest instruction runs afterwards.
+ * It names itself by the revision of its VMCS, without a hypervisor bit. */
 #define BOCHS_REVISION 0x2B
 
 void vmx_idle(void); /* vmx/entry.asm */
@@ -43,16 +43,14 @@ static void protect(uint64_t page)
 void icr_intercept(void)
 {
     uint8_t *bitmap = frames_pointer(machine.msr_bitmap);
-    /* The bitmap of writes to low MSRs is the third KiB (SDM vol. 3C, 25.6.9 "MSR-Bitmap Address"). */
+    /* The bitmap of writes to low MSRs is the third KiB (SDM vol. 3C, 25.6.9 "MSR-Bitmap Address").
+     */
     bitmap[2048 + MSR_IA32_X2APIC_ICR / 8] |= (uint8_t)BIT(MSR_IA32_X2APIC_ICR % 8);
     protect(hw_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_ADDRESS_MASK);
     machine.icr_intercepted = true;
 }
 
-bool icr_is_protected(gpa_t page)
-{
-    return machine.icr_intercepted && page.v == machine.icr_page;
-}
+bool icr_is_protected(gpa_t page) { return machine.icr_intercepted && page.v == machine.icr_page; }
 
 /* The page is protected for all CPUs at once; the old one stays so, which costs time alone. */
 void icr_page_moved(uint64_t apic_base)
@@ -84,8 +82,8 @@ static void post(struct vmx_cpu *sender, struct vmx_cpu *target, const struct ic
 {
     if (message->kind == ICR_STARTUP && target->run_state != CPU_STATE_WAIT_FOR_SIPI)
         return; /* a SIPI outside wait-for-SIPI is not remembered */
-    uint32_t mail = message->kind == ICR_INIT ? (uint32_t)MAIL_INIT
-                                              : (uint32_t)MAIL_STARTUP | message->vector;
+    uint32_t mail =
+        message->kind == ICR_INIT ? (uint32_t)MAIL_INIT : (uint32_t)MAIL_STARTUP | message->vector;
     __atomic_store_n(&target->mail, mail, __ATOMIC_RELEASE);
     percpu_attend(target->cpu, ATTENTION_MAIL);
     stop_kick(target->cpu);
@@ -124,10 +122,18 @@ static volatile void *window_at(struct vmx_cpu *vcpu, gpa_t address)
 static void store(volatile void *to, uint64_t value, unsigned bytes)
 {
     switch (bytes) {
-    case 1: *(volatile uint8_t *)to = (uint8_t)value; break;
-    case 2: *(volatile uint16_t *)to = (uint16_t)value; break;
-    case 4: *(volatile uint32_t *)to = (uint32_t)value; break;
-    default: *(volatile uint64_t *)to = value; break;
+    case 1:
+        *(volatile uint8_t *)to = (uint8_t)value;
+        break;
+    case 2:
+        *(volatile uint16_t *)to = (uint16_t)value;
+        break;
+    case 4:
+        *(volatile uint32_t *)to = (uint32_t)value;
+        break;
+    default:
+        *(volatile uint64_t *)to = value;
+        break;
     }
 }
 

@@ -1,6 +1,7 @@
-/* INIT and SIPI without the hardware's help, for CPUs that cannot wait for a SIPI in VMX operation: the
- * guest's writes to its ICR exit, messages that reset or start a CPU go to that CPU's mailbox, and it
- * waits for them in root mode. All other messages go to the hardware as they were written. */
+/* INIT and SIPI without the hardware's help, for CPUs that cannot wait for a SIPI in VMX operation:
+ * the guest's writes to its ICR exit, messages that reset or start a CPU go to that CPU's mailbox,
+ * and it waits for them in root mode. All other messages go to the hardware as they were written.
+ */
 #pragma once
 
 #include "vmx/exit.h"

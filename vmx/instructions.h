@@ -32,10 +32,7 @@ static inline enum vmx_result vmx_result_of(bool carry, bool zero)
     static inline MUST_CHECK enum vmx_result vmx_##name(hpa_t page)                                \
     {                                                                                              \
         bool carry, zero;                                                                          \
-        __asm__ volatile(#name " %2"                                                               \
-                         : "=@ccc"(carry), "=@ccz"(zero)                                           \
-                         : "m"(page.v)                                                             \
-                         : "memory");                                                              \
+        __asm__ volatile(#name " %2" : "=@ccc"(carry), "=@ccz"(zero) : "m"(page.v) : "memory");    \
         return vmx_result_of(carry, zero);                                                         \
     }
 VMX_POINTER_INSTRUCTION(vmxon)
@@ -61,7 +58,9 @@ static inline hpa_t vmx_vmptrst(void)
 /* INVEPT drops mappings of one EPTP or all; `eptp` counts for the single-context type only. */
 static inline MUST_CHECK enum vmx_result vmx_invept(enum invept_type type, uint64_t eptp)
 {
-    const struct { uint64_t eptp, reserved; } descriptor = {eptp, 0};
+    const struct {
+        uint64_t eptp, reserved;
+    } descriptor = {eptp, 0};
     bool carry, zero;
     __asm__ volatile("invept %2, %3"
                      : "=@ccc"(carry), "=@ccz"(zero)
@@ -73,7 +72,9 @@ static inline MUST_CHECK enum vmx_result vmx_invept(enum invept_type type, uint6
 static inline MUST_CHECK enum vmx_result vmx_invvpid(enum invvpid_type type, uint16_t vpid,
                                                      gva_t address)
 {
-    const struct { uint64_t vpid, address; } descriptor = {vpid, address.v};
+    const struct {
+        uint64_t vpid, address;
+    } descriptor = {vpid, address.v};
     bool carry, zero;
     __asm__ volatile("invvpid %2, %3"
                      : "=@ccc"(carry), "=@ccz"(zero)
@@ -96,9 +97,7 @@ static inline MUST_CHECK bool vmx_vmread_checked(uint32_t encoding, uint64_t *va
 {
     uint64_t read = 0;
     bool failed;
-    __asm__ volatile("vmread %2, %1"
-                     : "=@ccbe"(failed), "+r"(read)
-                     : "r"((uint64_t)encoding));
+    __asm__ volatile("vmread %2, %1" : "=@ccbe"(failed), "+r"(read) : "r"((uint64_t)encoding));
     if (failed)
         return false;
     *value = read;
@@ -108,8 +107,6 @@ static inline MUST_CHECK bool vmx_vmread_checked(uint32_t encoding, uint64_t *va
 static inline MUST_CHECK bool vmx_vmwrite(uint32_t encoding, uint64_t value)
 {
     bool failed;
-    __asm__ volatile("vmwrite %1, %2"
-                     : "=@ccbe"(failed)
-                     : "r"(value), "r"((uint64_t)encoding));
+    __asm__ volatile("vmwrite %1, %2" : "=@ccbe"(failed) : "r"(value), "r"((uint64_t)encoding));
     return !failed;
 }

@@ -21,6 +21,8 @@ extern const uint8_t vmx_idle_window[], vmx_idle_over[]; /* vmx/entry.asm */
 
 void vmx_prepare_machine(uint64_t own_base, uint64_t own_end)
 {
+    machine.host_cr4 =
+        (hw_read_cr4() | machine.caps.cr4_fixed0 | CR4_VMXE) & machine.caps.cr4_fixed1;
     vmx_choose_controls(&machine.caps, &machine.controls);
     vmx_build_policies(&machine, own_base, own_end);
     range_prepare();
@@ -30,9 +32,9 @@ void vmx_prepare_machine(uint64_t own_base, uint64_t own_end)
     trap_set_entry_window(1, (struct entry_window){(uint64_t)vmx_slow_window,
                                                    (uint64_t)vmx_slow_window_end,
                                                    (uint64_t)vmx_restart});
-    trap_set_entry_window(2, (struct entry_window){(uint64_t)vmx_idle_window,
-                                                   (uint64_t)vmx_idle_over,
-                                                   (uint64_t)vmx_idle_over});
+    trap_set_entry_window(2,
+                          (struct entry_window){(uint64_t)vmx_idle_window, (uint64_t)vmx_idle_over,
+                                                (uint64_t)vmx_idle_over});
 }
 
 void vmx_prepare_cpu(uint32_t number)
@@ -73,9 +75,9 @@ enum error vmx_start_cpu(struct cpu *cpu)
     return ERROR_NONE;
 }
 
-/* What a boot sector finds: real mode at CS:IP, flat 64 KiB segments at 0, a stack below the code, the
- * first disk in DL; interrupts are off, as the boot loader left them (SDM vol. 3B, 21.1 "Real-Address
- * Mode"). */
+/* What a boot sector finds: real mode at CS:IP, flat 64 KiB segments at 0, a stack below the code,
+ * the first disk in DL; interrupts are off, as the boot loader left them (SDM vol. 3B, 21.1
+ * "Real-Address Mode"). */
 _Noreturn void vmx_run_boot_cpu(struct cpu *cpu, uint16_t cs, uint16_t ip)
 {
     struct vmx_cpu *vcpu = cpu->vcpu;

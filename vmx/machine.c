@@ -57,8 +57,8 @@ enum error machine_show_page(gpa_t page, hpa_t frame, bool write)
     uint64_t rights = EPT_R | (write ? EPT_W : 0);
     lock(this_cpu());
     bool device = page.v == frame.v; /* the local APIC shows itself, all else a frame of ours */
-    enum error error = ept_set_page(&machine.ept, page, frame, rights,
-                                    device ? MEMORY_TYPE_UC : MEMORY_TYPE_WB);
+    enum error error =
+        ept_set_page(&machine.ept, page, frame, rights, device ? MEMORY_TYPE_UC : MEMORY_TYPE_WB);
     spin_unlock(&machine.ept_lock);
     return error;
 }

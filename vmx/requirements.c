@@ -84,10 +84,9 @@ static bool uinv_switched(const struct vmx_capabilities *caps)
     return switched(caps, ENTRY_CTL_LOAD_UINV, EXIT_CTL_CLEAR_UINV);
 }
 
-#define NEEDED true
-#define USED   false
-#define HAS(word, bits)                                                                            \
-    .offset = offsetof(struct vmx_capabilities, word), .mask = (uint64_t)(bits)
+#define NEEDED                  true
+#define USED                    false
+#define HAS(word, bits)         .offset = offsetof(struct vmx_capabilities, word), .mask = (uint64_t)(bits)
 #define MAY_BE_1(word, control) HAS(word, CONTROL_MAY_BE_1(control))
 #define IS(function)            .holds = function
 #define REQUIREMENT(id, need, test, on, text, hint)                                                \

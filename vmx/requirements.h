@@ -105,7 +105,7 @@ enum vmx_feature {
 #define VMX_FEATURE_ID(id, need, test, parent, name, advice) VMX_FEATURE_##id,
     VMX_REQUIREMENTS(VMX_FEATURE_ID)
 #undef VMX_FEATURE_ID
-    VMX_FEATURE_COUNT,
+        VMX_FEATURE_COUNT,
 };
 
 enum vmx_advice {
@@ -118,8 +118,8 @@ enum vmx_advice {
 
 struct vmx_requirement {
     bool needed;
-    uint8_t parent; /* enum vmx_feature; itself for the root */
-    uint8_t advice; /* enum vmx_advice */
+    uint8_t parent;  /* enum vmx_feature; itself for the root */
+    uint8_t advice;  /* enum vmx_advice */
     uint16_t offset; /* of the word in struct vmx_capabilities, with `mask` */
     uint64_t mask;
     bool (*holds)(const struct vmx_capabilities *caps); /* in place of word and mask */

@@ -9,7 +9,6 @@
 #include "vmx/instructions.h"
 #include "vmx/machine.h"
 
-
 static uint64_t read_msr(void *context, uint32_t index)
 {
     (void)context;
@@ -32,22 +31,26 @@ static enum error unlock_feature_control(void)
 {
     uint64_t write;
     switch (vmx_feature_control_judge(hw_rdmsr(MSR_IA32_FEATURE_CONTROL), &write)) {
-    case VMXON_ALLOWED: return ERROR_NONE;
+    case VMXON_ALLOWED:
+        return ERROR_NONE;
     case VMXON_AFTER_WRITE:
         if (hw_wrmsr_safe(MSR_IA32_FEATURE_CONTROL, write))
             return ERROR_NONE;
         log_error("vmx", "IA32_FEATURE_CONTROL is unlocked but takes no write of 0x%llx",
                   (unsigned long long)write);
         return ERROR_UNSUPPORTED;
-    default: return ERROR_UNSUPPORTED;
+    default:
+        return ERROR_UNSUPPORTED;
     }
 }
 
-/* SDM vol. 3D, A.7 "VMX-Fixed Bits in CR0" and A.8 "VMX-Fixed Bits in CR4". */
-static void set_fixed_bits(const struct vmx_capabilities *caps)
+/* SDM vol. 3D, A.7 "VMX-Fixed Bits in CR0" and A.8 "VMX-Fixed Bits in CR4"; caches on, whatever the
+ * firmware left: Orlop's structures are write-back. */
+static void set_control_registers(const struct vmx_capabilities *caps)
 {
-    hw_write_cr0((hw_read_cr0() | caps->cr0_fixed0) & caps->cr0_fixed1);
-    hw_write_cr4((hw_read_cr4() | caps->cr4_fixed0 | CR4_VMXE) & caps->cr4_fixed1);
+    uint64_t cr0 = hw_read_cr0() & ~(uint64_t)(CR0_CD | CR0_NW);
+    hw_write_cr0((cr0 | caps->cr0_fixed0) & caps->cr0_fixed1);
+    hw_write_cr4(machine.host_cr4);
 }
 
 static void put_revision(hpa_t region, const struct vmx_capabilities *caps)
@@ -74,7 +77,7 @@ enum error vmx_root_enter(struct vmx_cpu *vcpu, hpa_t vmxon_region, hpa_t vmcs_r
     vcpu->vmcs = vmcs_region;
     if (unlock_feature_control() != ERROR_NONE)
         return ERROR_UNSUPPORTED;
-    set_fixed_bits(&machine.caps);
+    set_control_registers(&machine.caps);
     put_revision(vmxon_region, &machine.caps);
     put_revision(vmcs_region, &machine.caps);
     if (vmx_vmxon(vmxon_region) != VMX_SUCCEED) {

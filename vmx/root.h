@@ -7,8 +7,8 @@
 /* Read this CPU's capability words. */
 void vmx_read_capabilities(struct vmx_capabilities *caps);
 
-/* Set FEATURE_CONTROL where it is unlocked, put CR0 and CR4 into what VMX operation wants, VMXON, and
- * drop every mapping that an earlier user of VMX left behind. Requirements were checked before.
+/* Set FEATURE_CONTROL where it is unlocked, put CR0 and CR4 into what VMX operation wants, VMXON,
+ * and drop every mapping that an earlier user of VMX left behind. Requirements were checked before.
  * ERROR_UNSUPPORTED, logged, where the CPU says no. This CPU, its slot entered. */
 MUST_CHECK enum error vmx_root_enter(struct vmx_cpu *vcpu, hpa_t vmxon_region, hpa_t vmcs_region);
 

@@ -24,8 +24,7 @@ extern const uint8_t vmx_exit[], vmx_exit_measured[]; /* vmx/entry.asm */
 #define WANTED_EXIT                                                                                \
     (EXIT_CTL_SAVE_DEBUG_CONTROLS | EXIT_CTL_HOST_ADDRESS_SPACE_SIZE | EXIT_CTL_SAVE_PAT |         \
      EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER)
-#define WANTED_ENTRY                                                                               \
-    (ENTRY_CTL_LOAD_DEBUG_CONTROLS | ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER)
+#define WANTED_ENTRY (ENTRY_CTL_LOAD_DEBUG_CONTROLS | ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER)
 
 void vmx_choose_controls(const struct vmx_capabilities *caps, struct vmx_controls *controls)
 {
@@ -112,8 +111,7 @@ static void write_controls(const struct vmx_cpu *vcpu)
         vmcs_write(XSS_EXITING_BITMAP, 0);
     vmcs_write(CR0_GUEST_HOST_MASK, cr0_owned_bits());
     /* OSXSAVE and PKE too: the host's CR4 follows them, so that CPUID needs no correction. */
-    vmcs_write(CR4_GUEST_HOST_MASK,
-               cr4_owned_bits(machine.cr4_allowed) | CR4_OSXSAVE | CR4_PKE);
+    vmcs_write(CR4_GUEST_HOST_MASK, cr4_owned_bits(machine.cr4_allowed) | CR4_OSXSAVE | CR4_PKE);
 }
 
 static void write_host(const struct vmx_cpu *vcpu)
@@ -121,7 +119,7 @@ static void write_host(const struct vmx_cpu *vcpu)
     const struct cpu *cpu = vcpu->cpu;
     vmcs_write(HOST_CR0, hw_read_cr0());
     vmcs_write(HOST_CR3, hw_read_cr3());
-    vmcs_write(HOST_CR4, hw_read_cr4());
+    vmcs_write(HOST_CR4, machine.host_cr4);
     vmcs_write(HOST_ES_SELECTOR, HOST_DS);
     vmcs_write(HOST_CS_SELECTOR, HOST_CS);
     vmcs_write(HOST_SS_SELECTOR, HOST_DS);
@@ -180,7 +178,7 @@ static void load_control_registers(const struct reset_state *state)
     vmcs_write(GUEST_CR3, state->cr3);
     vmcs_write(GUEST_CR4, cr4_hardware_value(state->cr4));
     vmcs_write(CR4_READ_SHADOW, state->cr4);
-    vmcs_write(HOST_CR4, vmcs_read(HOST_CR4) & ~(CR4_OSXSAVE | CR4_PKE));
+    vmcs_write(HOST_CR4, machine.host_cr4 | (state->cr4 & (CR4_OSXSAVE | CR4_PKE)));
     vmcs_write(GUEST_IA32_EFER, state->efer);
     vmcs_write(VM_ENTRY_CONTROLS,
                vmcs_read(VM_ENTRY_CONTROLS) & ~(uint32_t)ENTRY_CTL_IA32E_MODE_GUEST);

@@ -48,7 +48,7 @@ static inline void vmcs_write_field(struct vmcs_field field, uint64_t value)
     {                                                                                              \
         vmcs_write_field(VMCS_##name, value);                                                      \
     }
-#define VMCS_ACCESSORS(name, code,     width, kind, access, text)                                  \
+#define VMCS_ACCESSORS(name, code, width, kind, access, text)                                      \
     static inline vmcs_value_##width vmcs_read_##name(void)                                        \
     {                                                                                              \
         return (vmcs_value_##width)vmx_vmread(VMCS_##name.encoding);                               \

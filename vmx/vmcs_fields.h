@@ -101,8 +101,7 @@ enum vmcs_kind { VMCS_CONTROL = 0, VMCS_READ_ONLY = 1, VMCS_GUEST = 2, VMCS_HOST
 
 #define VMCS_FIELDS_32(X)                                                                          \
     X(PIN_CONTROLS, 0x4000, 32, CONTROL, RW, "pin-based VM-execution controls")                    \
-    X(PRIMARY_CONTROLS, 0x4002, 32, CONTROL, RW,                                                   \
-      "primary processor-based VM-execution controls")                                             \
+    X(PRIMARY_CONTROLS, 0x4002, 32, CONTROL, RW, "primary processor-based VM-execution controls")  \
     X(EXCEPTION_BITMAP, 0x4004, 32, CONTROL, RW, "exception bitmap")                               \
     X(PAGE_FAULT_ERROR_CODE_MASK, 0x4006, 32, CONTROL, RW, "page-fault error-code mask")           \
     X(PAGE_FAULT_ERROR_CODE_MATCH, 0x4008, 32, CONTROL, RW, "page-fault error-code match")         \
@@ -236,14 +235,14 @@ VMCS_FIELDS(VMCS_FIELD_CONSTANT)
     _Static_assert(VMCS_ENCODING_WIDTH(encoding) == VMCS_WIDTH_##width, #name ": width");          \
     _Static_assert(VMCS_ENCODING_KIND(encoding) == VMCS_##kind, #name ": kind");                   \
     _Static_assert((VMCS_##kind == VMCS_READ_ONLY) == VMCS_IS_##access, #name ": access");         \
-    _Static_assert(((encoding) & VMCS_ENCODING_ZERO) == 0, #name ": reserved bits");
+    _Static_assert(((encoding)&VMCS_ENCODING_ZERO) == 0, #name ": reserved bits");
 VMCS_FIELDS(VMCS_FIELD_ASSERT)
 #undef VMCS_FIELD_ASSERT
 
 struct vmcs_field_info {
     uint16_t encoding;
-    uint8_t width; /* enum vmcs_width */
-    uint8_t kind;  /* enum vmcs_kind */
+    uint8_t width;    /* enum vmcs_width */
+    uint8_t kind;     /* enum vmcs_kind */
     const char *name; /* SDM name */
 };
 

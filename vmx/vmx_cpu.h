@@ -1,5 +1,6 @@
-/* One guest CPU on one host CPU, as VMX sees it. It lies in two pages of the CPU's slot, right above
- * the host's stack: the exit stub stores the guest's registers at its start, and goes on below. */
+/* One guest CPU on one host CPU, as VMX sees it. It lies in two pages of the CPU's slot, right
+ * above the host's stack: the exit stub stores the guest's registers at its start, and goes on
+ * below. */
 #pragma once
 
 #include "base/layout.h"
@@ -10,15 +11,15 @@
 #include "vmx/capabilities.h"
 #include "vmx/exit_reasons.h"
 
-#define VMX_SINK_PAGES 4 /* two operands, each across a page boundary */
-#define VMX_HISTORY 256 /* as many as a byte counts, so that the index wraps by itself */
+#define VMX_SINK_PAGES 4   /* two operands, each across a page boundary */
+#define VMX_HISTORY    256 /* as many as a byte counts, so that the index wraps by itself */
 
 struct vmx_cpu {
     struct guest_registers registers; /* first: HOST_RSP points just past it */
     uint8_t launched;                 /* written by entry.asm */
     uint8_t history_next;
-    uint8_t nmi_pending;              /* an NMI of the guest's waits to be injected */
-    uint8_t timer_armed;              /* the preemption timer calls us back for the log */
+    uint8_t nmi_pending; /* an NMI of the guest's waits to be injected */
+    uint8_t timer_armed; /* the preemption timer calls us back for the log */
 
     uint64_t exits[EXIT_REASON_COUNT];
     uint64_t history_rip[VMX_HISTORY];
@@ -26,13 +27,13 @@ struct vmx_cpu {
 
     struct cpu *cpu;
     struct vmx_capabilities caps; /* of this CPU alone */
-    uint32_t signature; /* CPUID.1:EAX, which INIT leaves in EDX */
-    uint32_t run_state; /* enum cpu_state of vcpu/init_sipi.h */
-    uint32_t mail;      /* an INIT or SIPI that another CPU left (vmx/icr.c) */
+    uint32_t signature;           /* CPUID.1:EAX, which INIT leaves in EDX */
+    uint32_t run_state;           /* enum cpu_state of vcpu/init_sipi.h */
+    uint32_t mail;                /* an INIT or SIPI that another CPU left (vmx/icr.c) */
     hpa_t vmxon, vmcs;
     uint64_t eptp;
     uint64_t ept_generation; /* the one that this CPU has invalidated for */
-    uint64_t guest_nmis;    /* injected */
+    uint64_t guest_nmis;     /* injected */
 
     /* Accesses to Orlop's own range (vmx/exit_range.h). */
     uint64_t range_touches, range_told_us;
