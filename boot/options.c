@@ -6,8 +6,7 @@
 
 #define AREA "options"
 
-#define UART_LOWEST_PORT 0x100u /* below lie the timer, the interrupt controllers and their like   \
-                                 */
+#define UART_LOWEST_PORT  0x100u /* below lie the timer, the interrupt controllers and such */
 #define UART_HIGHEST_PORT 0xFFF8u
 #define UART_ALIGN        8u
 #define UART_MAX_DIVISOR  0xFFFFu
