@@ -76,10 +76,10 @@ static enum error plan_realmode(const struct bootinfo *info, const char *argumen
             char shown[SHOWN_BYTES];
             word_copy(word, shown, sizeof(shown));
             return refuse(plan, ERROR_RANGE,
-                          "module %u: %s argument \"%s\"; write \"module2 FILE realmode "
+                          "module %u: %s \"%s\"; write \"module2 FILE realmode "
                           "[addr=0x%x]\" in grub.cfg",
-                          number_of(plan), has_address ? "one too many," : "bad", shown,
-                          REALMODE_DEFAULT_ADDR);
+                          number_of(plan), has_address ? "one argument too many:" : "bad argument",
+                          shown, REALMODE_DEFAULT_ADDR);
         }
         has_address = true;
     }

@@ -1,0 +1,238 @@
+/* with: loader/roles.c boot/words.c lib/format.c lib/string.c */
+/* Modules to plan: what a realmode module may say, and the sentence for each mistake. */
+#include "loader/roles.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/random.h"
+
+static struct bootinfo info;
+static struct guest_plan plan;
+
+static void clear(void) { memset(&info, 0, sizeof(info)); }
+
+static void add_module(const char *string, uint64_t bytes)
+{
+    struct bootinfo_module *module = &info.modules[info.module_count++];
+    module->start = 0x105000;
+    module->end = module->start + bytes;
+    strncpy(module->string, string, sizeof(module->string) - 1);
+}
+
+static void one_module(const char *string, uint64_t bytes)
+{
+    clear();
+    add_module(string, bytes);
+}
+
+static void assert_refused(enum error expected, const char *message)
+{
+    memset(&plan, 0xEE, sizeof(plan));
+    assert_int_equal(roles_plan(&info, false, &plan), expected);
+    assert_string_equal(plan.message, message);
+    assert_int_equal(plan.kind, GUEST_NONE);
+    assert_int_equal(plan.source_bytes, 0);
+    assert_true(strlen(plan.message) < GUEST_MESSAGE_BYTES - 1); /* not cut */
+}
+
+static void realmode_goes_to_7c00_and_starts_at_0_7c00(void **state)
+{
+    (void)state;
+    one_module("realmode", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    assert_int_equal(plan.kind, GUEST_REALMODE);
+    assert_int_equal(plan.module, 0);
+    assert_int_equal(plan.source_start, 0x105000);
+    assert_int_equal(plan.source_bytes, 512);
+    assert_int_equal(plan.load_address, 0x7C00);
+    assert_int_equal(plan.entry_cs, 0);
+    assert_int_equal(plan.entry_ip, 0x7C00);
+    assert_string_equal(plan.message, "");
+}
+
+static void an_address_above_64k_starts_by_segment(void **state)
+{
+    (void)state;
+    one_module("realmode addr=0x20010", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    assert_int_equal(plan.load_address, 0x20010);
+    assert_int_equal(plan.entry_cs, 0x2001);
+    assert_int_equal(plan.entry_ip, 0);
+    one_module("realmode addr=0xfff0", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    assert_int_equal(plan.entry_cs, 0);
+    assert_int_equal(plan.entry_ip, 0xFFF0);
+}
+
+static void the_edges_of_memory_are_exact(void **state)
+{
+    (void)state;
+    one_module("realmode addr=0x600", 0xA0000 - 0x600);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    one_module("realmode addr=0x600", 0xA0000 - 0x600 + 1);
+    assert_refused(ERROR_RANGE, "module 1: 653825 bytes at addr=0x600 reach past 0xa0000, the end "
+                                "of the BIOS's memory; write a lower addr= in grub.cfg");
+    one_module("realmode addr=0x9fff0", 16);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    info.basic_memory_present = true;
+    info.lower_kib = 639;
+    assert_refused(ERROR_RANGE, "module 1: 16 bytes at addr=0x9fff0 reach past 0x9fc00, the end "
+                                "of the BIOS's memory; write a lower addr= in grub.cfg");
+    one_module("realmode addr=0x9fbf0", 16);
+    info.basic_memory_present = true;
+    info.lower_kib = 639;
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    info.lower_kib = 4096; /* a lie does not raise the end */
+    info.modules[0].end = info.modules[0].start + 0xA0000 - 0x9FBF0 + 1;
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_RANGE);
+}
+
+static void bad_addresses_are_refused(void **state)
+{
+    (void)state;
+    one_module("realmode addr=0x7c08", 512);
+    assert_refused(ERROR_RANGE, "module 1: addr=0x7c08 is not a multiple of 16; write e.g. "
+                                "\"realmode addr=0x7c00\" in grub.cfg");
+    one_module("realmode addr=0x5f0", 512);
+    assert_refused(ERROR_RANGE, "module 1: addr=0x5f0 lies in the BIOS's own data; write "
+                                "addr=0x600 or more in grub.cfg");
+    one_module("realmode addr=0", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_RANGE);
+    one_module("realmode addr=0xfffffffffffffff0", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_RANGE);
+    assert_int_equal(plan.kind, GUEST_NONE);
+    one_module("realmode addr=0x10000000000007c00", 512);
+    assert_refused(ERROR_RANGE, "module 1: bad argument \"addr=0x10000000000007c0\"; write "
+                                "\"module2 FILE realmode [addr=0x7c00]\" in grub.cfg");
+}
+
+static void arguments_that_are_not_known_are_named(void **state)
+{
+    (void)state;
+    one_module("realmode address=0x7c00", 512);
+    assert_refused(ERROR_RANGE, "module 1: bad argument \"address=0x7c00\"; write \"module2 FILE "
+                                "realmode [addr=0x7c00]\" in grub.cfg");
+    one_module("realmode addr=", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_RANGE);
+    one_module("realmode addr", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_RANGE);
+    one_module("realmode addr=0x7c00 addr=0x8000", 512);
+    assert_refused(ERROR_RANGE, "module 1: one argument too many: \"addr=0x8000\"; write "
+                                "\"module2 FILE realmode [addr=0x7c00]\" in grub.cfg");
+}
+
+static void no_module_says_what_to_add(void **state)
+{
+    (void)state;
+    clear();
+    assert_refused(ERROR_NOT_FOUND, "no guest: add \"module2 /boot/guest.bin realmode\" to the "
+                                    "Orlop entry in grub.cfg");
+}
+
+static void unknown_and_missing_roles_are_named(void **state)
+{
+    (void)state;
+    one_module("linxu root=/dev/sda1", 512);
+    assert_refused(ERROR_UNSUPPORTED, "module 1: unknown role \"linxu\"; write \"module2 FILE "
+                                      "realmode [addr=0x7c00]\" in grub.cfg");
+    one_module("realmode2", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_UNSUPPORTED);
+    one_module("\x1b[2Jx", 512); /* ESC parts words */
+    assert_refused(ERROR_UNSUPPORTED, "module 1: unknown role \"[2Jx\"; write \"module2 FILE "
+                                      "realmode [addr=0x7c00]\" in grub.cfg");
+    one_module("  ", 512);
+    assert_refused(ERROR_MALFORMED, "module 1 has no role; write \"module2 FILE realmode "
+                                    "[addr=0x7c00]\" in grub.cfg");
+    one_module("realmode", 512);
+    add_module("realmood", 512);
+    assert_refused(ERROR_UNSUPPORTED, "module 2: unknown role \"realmood\"; write \"module2 FILE "
+                                      "realmode [addr=0x7c00]\" in grub.cfg");
+}
+
+static void two_guests_are_refused(void **state)
+{
+    (void)state;
+    one_module("realmode", 512);
+    add_module("realmode addr=0x8000", 512);
+    assert_refused(ERROR_MALFORMED, "modules 1 and 2 both name a guest; leave one module2 line in "
+                                    "the Orlop entry in grub.cfg");
+}
+
+static void empty_cut_and_too_many_modules_are_refused(void **state)
+{
+    (void)state;
+    one_module("realmode", 0);
+    assert_refused(ERROR_MALFORMED, "module 1: the file is empty; name another one in its module2 "
+                                    "line in grub.cfg");
+    one_module("realmode", 512);
+    info.modules[0].truncated = true;
+    assert_refused(ERROR_MALFORMED, "module 1: the text after its file name is longer than 255 "
+                                    "bytes; shorten it in grub.cfg");
+    one_module("realmode", 512);
+    info.modules_dropped = 2;
+    assert_refused(ERROR_MALFORMED, "3 modules are too many; leave one module2 line in the Orlop "
+                                    "entry in grub.cfg");
+}
+
+static void a_probe_wants_no_guest(void **state)
+{
+    (void)state;
+    clear();
+    assert_int_equal(roles_plan(&info, true, &plan), ERROR_NONE);
+    assert_int_equal(plan.kind, GUEST_NONE);
+    assert_string_equal(plan.message, "");
+    add_module("nonsense", 0);
+    assert_int_equal(roles_plan(&info, true, &plan), ERROR_NONE);
+    assert_int_equal(plan.kind, GUEST_NONE);
+}
+
+/* A plan is given exactly when the plain conditions hold. */
+static void random_addresses_and_sizes_agree_with_the_rules(void **state)
+{
+    (void)state;
+    random_seed(0x501E5);
+    for (int round = 0; round < 50000; round++) {
+        uint64_t address = random_u64() >> (40 + random_below(24));
+        uint64_t bytes = 1 + (random_u64() >> (44 + random_below(20)));
+        char string[64];
+        if (random_below(2))
+            address &= ~15ull;
+        snprintf(string, sizeof(string),
+                 random_below(2) ? "realmode addr=0x%llx"
+                                 : "realmode "
+                                   "addr=%llu",
+                 (unsigned long long)address);
+        one_module(string, bytes);
+        bool good = address % 16 == 0 && address >= 0x600 && address + bytes <= 0xA0000;
+        assert_int_equal(roles_plan(&info, false, &plan) == ERROR_NONE, good);
+        assert_int_equal(plan.message[0] == 0, good);
+        if (good)
+            assert_int_equal(plan.entry_cs * 16u + plan.entry_ip, address);
+        else
+            assert_true(strlen(plan.message) < GUEST_MESSAGE_BYTES - 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(realmode_goes_to_7c00_and_starts_at_0_7c00),
+        cmocka_unit_test(an_address_above_64k_starts_by_segment),
+        cmocka_unit_test(the_edges_of_memory_are_exact),
+        cmocka_unit_test(bad_addresses_are_refused),
+        cmocka_unit_test(arguments_that_are_not_known_are_named),
+        cmocka_unit_test(no_module_says_what_to_add),
+        cmocka_unit_test(unknown_and_missing_roles_are_named),
+        cmocka_unit_test(two_guests_are_refused),
+        cmocka_unit_test(empty_cut_and_too_many_modules_are_refused),
+        cmocka_unit_test(a_probe_wants_no_guest),
+        cmocka_unit_test(random_addresses_and_sizes_agree_with_the_rules),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
