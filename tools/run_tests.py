@@ -121,10 +121,16 @@ def list_tests():
         print(f"unit  {name}")
     result = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q"],
                             capture_output=True, text=True, check=False)
+    seen = set()
     for line in result.stdout.splitlines():
-        if "::" in line:
-            bracket = re.search(r"\[(.*)\]$", line)
-            print(f"boot  {bracket.group(1) if bracket else line.split('::')[-1]}")
+        if "::" not in line:
+            continue
+        name = line.split("::", 1)[1]
+        row = re.fullmatch(r"test_boot\[(.*)\]", name)
+        shown = f"boot  {row.group(1)}" if row else f"tool  {name.split('[')[0]}"
+        if shown not in seen:
+            seen.add(shown)
+            print(shown)
     return result.returncode
 
 

@@ -26,6 +26,9 @@ TREE = {
     "debug/gdb.h": "#pragma once\nint gdb(void);\n",
     "guest/uart.c": '#include "mm/ept.h"\n',
     "kernel/main.c": '#include "debug/gdb.h"\n#include "guest/uart.h"\n',
+    "kernel/main_late.h": '#pragma once\n#include "mm/ept.h"\nint late(void);\n',
+    "kernel/main_late.c": '#include "kernel/main_late.h"\n#include "guest/uart.h"\n',
+    "kernel/stop.h": "#pragma once\nint stop(void);\n",
     "guest/uart.h": "#pragma once\nint uart(void);\n",
 }
 TREE["guest/uart.c"] = '#include "guest/uart.h"\n' + TREE["guest/uart.c"]
@@ -42,13 +45,15 @@ def layers(tmp_path, **changes):
 
 def test_layers_accept_a_tree_that_keeps_to_them(tmp_path):
     status, output = layers(tmp_path)
-    assert (status, "9 files" in output) == (0, True), output
+    assert (status, "12 files" in output) == (0, True), output
 
 
 @pytest.mark.parametrize("name, text, complaint", [
     ("base/types.h", '#pragma once\n#include "lib/string.h"\n', "(level 1) is not below base/"),
     ("mm/ept.h", '#pragma once\n#include "boot/info.h"\n', "(level 2) is not below mm/"),
     ("guest/uart.h", '#pragma once\n#include "debug/gdb.h"\n', "nobody includes debug/"),
+    ("kernel/stop.h", '#pragma once\n#include "kernel/main_late.h"\n', "a part of the start"),
+    ("kernel/stop.h", '#pragma once\n#include "guest/uart.h"\n', "is not below kernel/"),
     ("mm/ept.c", '#include "mm/ept.h"\n#include "../lib/string.h"\n', "not a file from the top"),
     ("mm/ept.c", '#include "mm/ept.h"\n#include "ept.h"\n', "not a file from the top"),
     ("mm/ept.c", '#include "mm/ept.h"\n#include <stdio.h>\n', "not a freestanding header"),
