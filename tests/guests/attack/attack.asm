@@ -154,6 +154,8 @@ range_find:
     xor eax, eax                        ; reaches over 4 GiB: its part below
 .below:
     and eax, ~(RANGE_SIZE - 1)
+    cmp eax, RANGE_SIZE
+    jb .next                            ; too low to hold it
     mov ecx, eax
     sub ecx, RANGE_SIZE
     cmp ecx, [e820_entry]
