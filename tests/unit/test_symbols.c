@@ -1,0 +1,178 @@
+/* with: lib/symbols.c */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The tables are the test's here, and change. */
+#define symbol_offsets      declared_offsets
+#define symbol_name_offsets declared_name_offsets
+#define symbol_names        declared_names
+#define symbol_count        declared_count
+#include "lib/symbols.h"
+#undef symbol_offsets
+#undef symbol_name_offsets
+#undef symbol_names
+#undef symbol_count
+
+#define SEED      20260406u
+#define CAPACITY  64
+#define NAME_SIZE 8
+
+uint32_t symbol_offsets[CAPACITY], symbol_name_offsets[CAPACITY], symbol_count;
+char symbol_names[CAPACITY * NAME_SIZE];
+
+static unsigned below(unsigned limit) { return (unsigned)rand() % limit; }
+
+static void add_symbol(uint32_t offset, const char *name)
+{
+    symbol_offsets[symbol_count] = offset;
+    symbol_name_offsets[symbol_count] = symbol_count * NAME_SIZE;
+    strcpy(symbol_names + symbol_count * NAME_SIZE, name);
+    symbol_count++;
+}
+
+/* The slow way: the last symbol that does not begin behind the address. */
+static const char *model_lookup(uint64_t address, uint64_t *offset)
+{
+    const char *name = NULL;
+    for (uint32_t i = 0; i < symbol_count; i++) {
+        if (0xFFFFFFFF80000000 + symbol_offsets[i] > address)
+            break;
+        name = symbol_names + i * NAME_SIZE;
+        *offset = address - 0xFFFFFFFF80000000 - symbol_offsets[i];
+    }
+    return name != NULL && *name != '\0' ? name : NULL;
+}
+
+static void check_lookup(uint64_t address)
+{
+    uint64_t offset = 0, expected_offset = 0;
+    const char *expected = model_lookup(address, &expected_offset);
+    assert_ptr_equal(symbol_lookup(address, &offset), expected);
+    if (expected != NULL)
+        assert_int_equal(offset, expected_offset);
+}
+
+static void every_address_has_the_name_that_a_linear_search_finds(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 1000; round++) {
+        uint32_t at = below(20), stride = below(2) ? 20 : 0x3000000;
+        symbol_count = 0;
+        for (unsigned count = below(CAPACITY + 1); count != 0; count--, at += 1 + below(stride)) {
+            char name[NAME_SIZE];
+            snprintf(name, sizeof(name), "f%u", symbol_count);
+            add_symbol(at, below(8) ? name : "");
+        }
+        for (int i = 0; i < 100; i++)
+            check_lookup(SYMBOL_BASE + (uint64_t)rand() % ((uint64_t)at + 40));
+        for (uint32_t i = 0; i < symbol_count; i++)
+            for (int delta = -1; delta <= 1; delta++)
+                check_lookup(SYMBOL_BASE + symbol_offsets[i] + (uint64_t)delta);
+    }
+}
+
+static void addresses_outside_the_image_have_no_name(void **state)
+{
+    (void)state;
+    uint64_t offset;
+    symbol_count = 0;
+    assert_null(symbol_lookup(SYMBOL_BASE, &offset));
+    add_symbol(0x1000, "first");
+    add_symbol(0x2000, "");
+    assert_null(symbol_lookup(0, &offset));
+    assert_null(symbol_lookup(0x1000, &offset));
+    assert_null(symbol_lookup(SYMBOL_BASE - 1, &offset));
+    assert_null(symbol_lookup(SYMBOL_BASE + 0xFFF, &offset));
+    assert_string_equal(symbol_lookup(SYMBOL_BASE + 0x1FFF, &offset), "first");
+    assert_int_equal(offset, 0xFFF);
+    assert_null(symbol_lookup(SYMBOL_BASE + 0x2000, &offset));
+    assert_null(symbol_lookup(UINT64_MAX, &offset));
+}
+
+/* The generator: what it writes is compiled without a warning, and is as expected. */
+static void run(const char *command, char *output, size_t size)
+{
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    output[fread(output, 1, size - 1, pipe)] = '\0';
+    if (pclose(pipe) != 0)
+        fail_msg("%s: %s", command, output);
+}
+
+#define GENERATE "python3 tools/gen_symbols.py"
+#define COMPILE                                                                                    \
+    "gcc -std=gnu11 -ffreestanding -Wall -Wextra -Wpedantic -Werror -Wundef -Wmissing-prototypes " \
+    "-I. -x c "                                                                                    \
+    "-fsyntax-only - 2>&1"
+
+static const char nm_output[] = "                 U undefined\n"
+                                "0000000000000010 a constant\n"
+                                "0000000000001000 T below_the_base\n"
+                                "ffffffff80001000 t a_local\n"
+                                "ffffffff80001000 T a_start\n"
+                                "ffffffff80001000 R not_code\n"
+                                "ffffffff80001040 t helper.constprop.0\n"
+                                "ffffffff80001080 T z_alias\n"
+                                "ffffffff80001080 T last\n"
+                                "ffffffff80001200 A absolute\n"
+                                "ffffffff80002000 R rodata\n"
+                                "ffffffff80003000 D data\n"
+                                "ffffffff80004000 R an_object\n"
+                                "ffffffff80004000 t late\n"
+                                "ffffffff80005000 B bss\n";
+
+static void the_generator_keeps_one_function_an_address_and_closes_each_run(void **state)
+{
+    (void)state;
+    static char command[2048], output[8192];
+    snprintf(command, sizeof(command), "printf '%s' | " GENERATE, nm_output);
+    run(command, output, sizeof(output));
+    assert_non_null(
+        strstr(output, "symbol_count __attribute__((section(\".rodata.symbols\"))) = 6;"));
+    assert_non_null(strstr(output,
+                           "symbol_offsets[] __attribute__((section(\".rodata.symbols\"))) = {\n"
+                           "    0x1000,\n    0x1040,\n    0x1080,\n    0x2000,\n"
+                           "    0x4000,\n    0x5000,\n};"));
+    assert_non_null(strstr(output,
+                           "symbol_name_offsets[] __attribute__((section(\".rodata.symbols\")))"
+                           " = {\n    0,\n    8,\n    27,\n    32,\n    33,\n    38,\n};"));
+    assert_non_null(strstr(output,
+                           "symbol_names[] __attribute__((section(\".rodata.symbols\"))) =\n"
+                           "    \"a_start\\0\"\n    \"helper.constprop.0\\0\"\n"
+                           "    \"last\\0\"\n    \"\\0\"\n    \"late\\0\"\n    \"\\0\";"));
+    snprintf(command, sizeof(command), "printf '%s' | " GENERATE " | " COMPILE, nm_output);
+    run(command, output, sizeof(output));
+    assert_string_equal(output, "");
+}
+
+static void the_generator_makes_an_empty_table_of_nothing(void **state)
+{
+    (void)state;
+    static char with_option[4096], without_input[4096], compiled[4096];
+    run("printf '%s' 'ffffffff80001000 T f' | " GENERATE " --empty", with_option,
+        sizeof(with_option));
+    run(GENERATE " < /dev/null", without_input, sizeof(without_input));
+    assert_non_null(strstr(with_option, "= 0;"));
+    assert_string_equal(with_option, without_input);
+    run(GENERATE " --empty | " COMPILE, compiled, sizeof(compiled));
+    assert_string_equal(compiled, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_address_has_the_name_that_a_linear_search_finds),
+        cmocka_unit_test(addresses_outside_the_image_have_no_name),
+        cmocka_unit_test(the_generator_keeps_one_function_an_address_and_closes_each_run),
+        cmocka_unit_test(the_generator_makes_an_empty_table_of_nothing),
+    };
+    printf("seed %u\n", SEED);
+    srand(SEED);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
