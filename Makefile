@@ -48,6 +48,10 @@ $(O)/%.o: %.c Makefile
 $(patsubst %.c,$(O)/%.o,$(filter vcpu/% $(addprefix vmx/,exit.c exit_msr.c exit_cr.c \
     exit_instructions.c),$(C_SOURCES))): CFLAGS_HOST += -fomit-frame-pointer
 
+# What runs at boot, or only to report, is built for size.
+$(patsubst %.c,$(O)/%.o,$(filter-out vcpu/% vmx/exit.c vmx/exit_%.c mm/ept_% mm/guest_access.c \
+    lib/log_ring.c lib/libc.c,$(C_SOURCES))): CFLAGS_HOST += -Os
+
 $(O)/%.asm.o: %.asm $(O)/asm_constants.inc Makefile
 	$(call say,NASM,$<)
 	$(Q)mkdir -p $(@D)

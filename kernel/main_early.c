@@ -75,7 +75,8 @@ void main_read_machine(void)
         refuse("the boot loader gave no memory map (multiboot2 tag 6 or 17); start Orlop by GRUB "
                "2.02 or later%s",
                boot.info.efi_services_running ? ", which must end EFI's boot services" : "");
-    if (facts_read_memory(&boot.info, boot.image.v, boot.image.v + place_image_bytes(),
+    if (boot.info.memory_dropped ||
+        facts_read_memory(&boot.info, boot.image.v, boot.image.v + place_image_bytes(),
                           &boot.facts) != ERROR_NONE)
         refuse("the firmware's memory map has more than %u ranges", MEMORY_MAP_MAX);
 }

@@ -4,6 +4,7 @@
 #include "base/hw.h"
 #include "base/log.h"
 #include "base/panic.h"
+#include "kernel/debug_fault.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/stop.h"
@@ -40,6 +41,7 @@ void main_enter_slot(void)
 {
     uint64_t records = boot.needs.log_bytes / sizeof(struct log_record);
     percpu_enter_slot(0, boot.cpus.apic_id[0]);
+    debug_fault_set(&boot.options);
     map_screen();
     log_grow(frames_pointer(frames_take_many(boot.needs.log_bytes / PAGE_SIZE)), records);
     for (uint32_t i = 1; i < boot.cpus.count; i++) {
@@ -63,6 +65,7 @@ static void run_ap(struct cpu *cpu)
     wait_for_stage(STAGE_ROOT);
     cpu->unsuitable = vmx_start_cpu(cpu) != ERROR_NONE;
     __atomic_store_n(&cpu->ready, 2, __ATOMIC_RELEASE);
+    debug_fault_before_launch(cpu);
     wait_for_stage(STAGE_GUEST);
     if (cpu->number >= boot.guest_cpus)
         vmx_park(cpu);
@@ -208,6 +211,7 @@ void main_load_guest(void)
 
 void main_release(void)
 {
+    debug_fault_before_launch(this_cpu());
     log_info("orlop", "launch");
     log_release_serial();
     __atomic_store_n(&stage, STAGE_GUEST, __ATOMIC_RELEASE);

@@ -50,6 +50,7 @@ void stop_serve_in_nmi(struct cpu *cpu)
 {
     if (!in_force() || reason_now != STOP_PANIC || cpu->panicking)
         return;
+    cpu->state = CPU_STOPPED;
     cpu->stopped_generation = generation;
     for (;;)
         hw_halt();

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/x86/exceptions.h"
 #include "base/x86/msr.h"
+#include "kernel/debug_fault.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/stop.h"
@@ -152,6 +153,7 @@ void vmx_attend(struct vmx_cpu *vcpu)
     }
     if (machine.icr_intercepted)
         icr_serve(vcpu);
+    debug_fault_after_launch(cpu);
     if (why & ATTENTION_GUEST_NMI)
         vcpu->nmi_pending = 1;
     if (vcpu->nmi_pending)
