@@ -56,7 +56,8 @@ def show(table):
         good = figure is not None and figure <= limit
         fine = fine and good
         shown = "missing" if figure is None else f"{figure:,.10g}"
-        print(f"| {what} | {shown}{'' if good else ' **too much**' if figure else ''} | {limit:,} |")
+        verdict = "" if good or figure is None else " **too much**"
+        print(f"| {what} | {shown}{verdict} | {limit:,} |")
     return fine
 
 

@@ -26,6 +26,7 @@ PT_LOAD, PF_X, PF_W = 1, 1, 2
 FPU_REGISTER = re.compile(r"\b([xyz]mm\d+|mm[0-7]|st(\(\d\))?|k[0-7]|bnd[0-3]|tmm[0-7])\b")
 FPU_INSTRUCTION = re.compile(
     r"^(f(?!s\b|s:)\w+|emms|(v?ld|v?st)mxcsr|x(save|rstor)\w*|v?zero(all|upper)|wait|maskmovq)$")
+PREFIXES = {"rep", "repz", "repnz", "lock", "bnd", "cs", "ds", "es", "fs", "gs", "ss"}
 
 
 def check_header(data):
@@ -88,7 +89,7 @@ def check_instructions(listing):
             continue
         count += 1
         text = re.sub(r"<.*>|#.*", "", code.group(1))
-        words = [word for word in text.split() if word not in ("rep", "repz", "repnz", "lock", "bnd")]
+        words = [word for word in text.split() if word not in PREFIXES]
         if words and (FPU_INSTRUCTION.match(words[0]) or FPU_REGISTER.search(text)):
             problems.append(f"{function}: {text.strip()}")
     if not count:
@@ -111,8 +112,9 @@ def check_image(path):
 
 def copy_tree(root, target):
     """The files of the tree that are not ignored, as they are now."""
-    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others",
-                             "--exclude-standard"], capture_output=True, check=True).stdout
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "-C", str(root), "ls-files", "-z",
+                             "--cached", "--others", "--exclude-standard"],
+                            capture_output=True, check=True).stdout
     for name in filter(None, listed.decode().split("\0")):
         if (root / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)

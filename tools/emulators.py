@@ -413,7 +413,7 @@ def why_not_kvm(host):
     if vendor and vendor.group(1) in ("AuthenticAMD", "HygonGenuine"):
         return "AMD host: its processor has no VMX"
     if not flags or "vmx" not in flags.group(1).split():
-        return "no vmx in /proc/cpuinfo (switched off in the firmware, or this is a virtual machine)"
+        return "no vmx in /proc/cpuinfo (off in the firmware, or this is a virtual machine)"
     if not host.nested:
         return "kvm_intel is not loaded: sudo modprobe kvm_intel nested=1"
     if host.nested not in ("Y", "1"):

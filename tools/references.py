@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Records what guests print without Orlop, for the rows of the matrix with `bare = true`.
 
-The file's name holds the row, the versions of emulator, BIOS and GRUB, and the guest's hash. What an
-earlier run recorded for the row is removed.
+The file's name holds the row, the versions of emulator, BIOS and GRUB, and the guest's hash. What
+an earlier run recorded for the row is removed.
 """
 
 import pathlib

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Runs Orlop in an emulator with its serial line on this terminal: `make run`.
 
-Exit status: 0 the guest powered off (or you left with Ctrl-a x), 1 Orlop refused, panicked or stopped
-a guest that triple-faulted, 2 the emulator failed, 3 time limit, 128+N signal N.
+Exit status: 0 the guest powered off (or you left with Ctrl-a x), 1 Orlop refused, panicked or
+stopped a guest that triple-faulted, 2 the emulator failed, 3 time limit, 128+N signal N.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from make_iso import IsoError, make_direct_iso
 
 POWERED_OFF, ORLOP_STOPPED, EMULATOR_FAILED, TIME_LIMIT = 0, 1, 2, 3
 ESCAPE = b"\x01"  # Ctrl-a
-HELP = "Ctrl-a x: end   Ctrl-a a: send Ctrl-a   Ctrl-a h: this help   all other keys go to the guest"
+HELP = "Ctrl-a x: end   Ctrl-a a: send Ctrl-a   Ctrl-a h: this help   other keys: to the guest"
 DEFAULT_TIMEOUT = 600       # seconds, where nobody watches
 QUIET_SECONDS = 1.0         # after a refusal or a panic: the report is over when the line is quiet
 VERDICT = re.compile(rb"orlop: (refused|panic):|guest: triple fault")
@@ -69,7 +69,7 @@ def raw_terminal(active):
 
 @contextlib.contextmanager
 def signals_raise():
-    """SIGTERM and the like unwind the stack, so that the terminal and the emulator are cared for."""
+    """SIGTERM and the like unwind the stack, so that terminal and emulator are cared for."""
     def handler(number, _frame):
         raise Ended(number)
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)

@@ -140,7 +140,8 @@ def _parse_arguments():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--check", action="store_true", help="the short run before a commit")
     parser.add_argument("--long", action="store_true", help="the long tests too")
-    parser.add_argument("--only", metavar="NAME", help="a unit test, or a part of a boot test's name")
+    parser.add_argument("--only", metavar="NAME",
+                        help="a unit test, or a part of a boot test's name; list: the names")
     return parser.parse_args()
 
 

@@ -1,9 +1,9 @@
 """Boots one row of the matrix and judges what the serial line says.
 
-A boot ends when the machine ends, when the line has said all that the row asks for (rows that end in
-a refusal, a panic or `lines`), or at the row's time limit; never after a fixed time. A row fails at
-once, with the end of the line in the message, when what it forbids appears or when the machine ends
-before all has been said.
+A boot ends when the machine ends, when the line has said all that the row asks for (rows that end
+in a refusal, a panic or `lines`), or at the row's time limit; never after a fixed time. A row fails
+early, with the end of the line in the message, when what it forbids appears or when the machine
+ends before all has been said.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ REFUSED = re.compile(r"orlop: refused:")
 PANIC = re.compile(r"orlop: panic:")
 TRIPLE_FAULT = re.compile(r"guest: triple fault")
 GUEST_FAILS = re.compile(r"^\w+ (FAIL|ERROR)\b")
-# How a boot may end: the line's last word (None: the machine's end counts), and what may not appear.
+# How a boot may end: the line's last word (None: the machine's end counts); what may not appear.
 ENDS = {
     "poweroff": (None, (REFUSED, PANIC, TRIPLE_FAULT)),
     "reset": (None, (PANIC,)),

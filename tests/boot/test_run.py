@@ -262,7 +262,7 @@ INTEL = "vendor_id\t: GenuineIntel\nflags\t\t: fpu vmx sse\n"
     (Host(INTEL, "1", ""), ""),
     (Host(INTEL.replace(" vmx", ""), "", ""), "no vmx in /proc/cpuinfo"),
     (Host("vendor_id\t: AuthenticAMD\nflags\t\t: fpu svm\n", "", ""), "AMD host"),
-    (Host(INTEL, "N", ""), "nested=N: sudo modprobe -r kvm_intel && sudo modprobe kvm_intel nested"),
+    (Host(INTEL, "N", ""), "nested=N: sudo modprobe -r kvm_intel && sudo modprobe kvm"),
     (Host(INTEL, "", ""), "kvm_intel is not loaded"),
     (Host(INTEL, "Y", "permission denied"), "/dev/kvm: permission denied"),
     (Host(INTEL, "Y", "no such file or directory"), "/dev/kvm: no such file"),
