@@ -41,8 +41,8 @@ check-layers:
 	$(Q)$(PYTHON) tools/check_layers.py
 
 ## check-image: the loaded image: header, W^X, no FPU instruction, size, built twice the same
-check-image: $(B)/orlop.elf
-	$(Q)$(PYTHON) tools/check_image.py $<
+check-image: $(B)/orlop.elf $(B)/orlop.iso
+	$(Q)$(PYTHON) tools/check_image.py --twice $<
 
 ## lint: layers, clang-format, clang-tidy, cppcheck, Python and shell syntax
 lint:

@@ -3,7 +3,7 @@
 # Debian's pytest and pexpect belong to Debian's python3.
 PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 
-.PHONY: iso run run-now deps deps-run deps-test bench help
+.PHONY: iso run deps deps-run deps-test bench help
 
 ## all: build/orlop.elf and build/orlop.iso (CC=clang for the other compiler, V=1 for the commands)
 ## iso: build/orlop.iso, a bootable CD or USB-stick image with GRUB's menu
@@ -21,12 +21,13 @@ ROLE ?= realmode
 CPUS ?= 1
 MEM ?= 256
 RUN_MODULE := $(if $(filter none,$(GUEST)),,$(B)/guests/$(GUEST).bin)
+# The last command of `run` is run.py itself, so that make names its exit status.
 run: deps-run
-	$(Q)$(MAKE) --no-print-directory run-now
-run-now: $(B)/orlop.elf $(RUN_MODULE)
-	$(Q)$(PYTHON) tools/run.py --elf $< $(if $(RUN_MODULE),--module '$(RUN_MODULE)=$(ROLE)') \
-	    --cpus $(CPUS) --mem $(MEM) --emu '$(EMU)' --append '$(APPEND)' --folder $(B)/run \
-	    $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(filter 1,$(V)),--verbose) $(RUNFLAGS)
+	+$(Q)$(MAKE) --no-print-directory $(B)/orlop.elf $(RUN_MODULE)
+	$(Q)$(PYTHON) tools/run.py --elf $(B)/orlop.elf --folder $(B)/run \
+	    $(if $(RUN_MODULE),--module '$(RUN_MODULE)=$(ROLE)') --cpus $(CPUS) --mem $(MEM) \
+	    --emu '$(EMU)' --append '$(APPEND)' $(if $(TIMEOUT),--timeout $(TIMEOUT)) \
+	    $(if $(filter 1,$(V)),--verbose) $(RUNFLAGS)
 
 ## bench: the figures, as a table
 bench: boot-files
@@ -42,4 +43,4 @@ deps-run deps-test: deps-%:
 ## help: this list
 help:
 	$(Q)sed -n 's/^## \{0,1\}//p' $(MAKEFILE_LIST) | grep -v '\.d$$' | \
-	    sed -e 's/^\([a-z-]*\): /  \1\t/' -e 's/^ \{4,\}/\t/' | expand -t 14
+	    sed -e 's/^\([a-z-]*\): /  \1\t/' -e 's/^ \{4,\}/\t/' | expand -t 16
