@@ -96,8 +96,10 @@ main:
     pass "checks=", dec, [checks]
     jmp power_off64
 
-; ESI = name, R8D = scope, R9D = expected vector; the outcome as `attempt` left it.
+; ESI = name, R8D = scope, R9D = expected vector; the outcome as `attempt` left it. Keeps all.
 judge:
+    push rax
+    push rbx
     inc dword [checks]
     say "msr: "
     call print_string64
@@ -119,6 +121,8 @@ judge:
 .wrong:
     call judge_wrong
 .done:
+    pop rbx
+    pop rax
     ret
 
 ; ESI = name, R8D = scope, R9B = 1 if it holds.
