@@ -77,6 +77,19 @@ static void drain_all(void)
     }
 }
 
+/* The BSP alone prints after the launch: a CPU that borrows the port for milliseconds would miss a
+ * SIPI, and the BSP gets none. It is woken for the first line; for the others it comes back by
+ * itself. */
+static void call_bsp(const struct cpu *cpu)
+{
+    struct cpu *bsp = percpu_get(0);
+    if (bsp->attention & ATTENTION_LOG)
+        return;
+    percpu_attend(bsp, ATTENTION_LOG);
+    if (cpu != bsp && ring.next - cursor <= 1)
+        stop_kick(bsp);
+}
+
 void log_line(enum log_level level, const char *area, const char *text, ...)
 {
     char line[LOG_RECORD_TEXT + 8];
@@ -91,8 +104,8 @@ void log_line(enum log_level level, const char *area, const char *text, ...)
     log_ring_write(&ring, hw_rdtsc(), (uint16_t)cpu->number, (uint8_t)level, line, length);
     if (port_is_ours)
         drain_all();
-    else if (drain_after_launch && stop_cpus())
-        percpu_attend(percpu_get(0), ATTENTION_LOG);
+    else if (drain_after_launch)
+        call_bsp(cpu);
 }
 
 void log_open_serial(const struct options *options)

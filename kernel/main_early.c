@@ -33,6 +33,7 @@ void main_start_early_cpu(void)
 {
     uint64_t early = (uint64_t)boot_stack + EARLY_IST;
     const uint64_t stacks[3] = {early, early, early};
+    boot.cr0 = hw_read_cr0();
     descriptors_build_idt();
     percpu_enter(&early_cpu, 0, 0, stacks);
     log_start();

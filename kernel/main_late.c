@@ -4,6 +4,7 @@
 #include "base/hw.h"
 #include "base/log.h"
 #include "base/panic.h"
+#include "base/x86/cr.h"
 #include "kernel/debug_fault.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -37,8 +38,21 @@ static void map_screen(void)
         panic_set_screen((void *)screen, 80, 25);
 }
 
+/* Supervisor-mode execution and access prevention: the host has no user pages, so any use of one is
+ * a bug (SDM vol. 3A, 4.6 "Access Rights"). The APs take CR4 from the BSP. */
+static void protect_supervisor(void)
+{
+    uint64_t cr4 = hw_read_cr4();
+    if (machine.caps.cpuid_7_ebx & CPUID_7_EBX_SMEP)
+        cr4 |= CR4_SMEP;
+    if (machine.caps.cpuid_7_ebx & CPUID_7_EBX_SMAP)
+        cr4 |= CR4_SMAP;
+    hw_write_cr4(cr4 & machine.caps.cr4_fixed1);
+}
+
 void main_enter_slot(void)
 {
+    protect_supervisor();
     uint64_t records = boot.needs.log_bytes / sizeof(struct log_record);
     percpu_enter_slot(0, boot.cpus.apic_id[0]);
     debug_fault_set(&boot.options);

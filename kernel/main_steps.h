@@ -9,7 +9,8 @@
 #include "loader/roles.h"
 
 struct boot {
-    hpa_t image; /* where GRUB loaded us */
+    hpa_t image;  /* where GRUB loaded us */
+    uint64_t cr0; /* as GRUB left it */
     struct bootinfo info;
     struct options options;
     struct machine_facts facts;

@@ -78,10 +78,10 @@ enum error vmx_start_cpu(struct cpu *cpu)
 /* What a boot sector finds: real mode at CS:IP, flat 64 KiB segments at 0, a stack below the code,
  * the first disk in DL; interrupts are off, as the boot loader left them (SDM vol. 3B, 21.1
  * "Real-Address Mode"). */
-_Noreturn void vmx_run_boot_cpu(struct cpu *cpu, uint16_t cs, uint16_t ip)
+_Noreturn void vmx_run_boot_cpu(struct cpu *cpu, uint16_t cs, uint16_t ip, uint64_t cr0)
 {
     struct vmx_cpu *vcpu = cpu->vcpu;
-    struct reset_state state = reset_state_after_init(CR0_ET, 0);
+    struct reset_state state = reset_state_after_init(cr0, 0);
     state.cs.selector = cs;
     state.cs.base = (uint64_t)cs << 4;
     state.rip = ip;

@@ -155,8 +155,20 @@ static void write_guest_once(void)
         vmcs_write_field(VMCS_AT(GUEST_PDPTE0, i), 0);
 }
 
+/* Every field that this CPU has begins as 0: what a region holds before VMPTRLD counts for nothing
+ * (SDM vol. 3C, 25.11.3 "Initializing a VMCS"). */
+static void clear_fields(void)
+{
+    uint64_t value;
+    for (size_t i = 0; i < vmcs_field_count; i++)
+        if (vmcs_field_table[i].kind != VMCS_READ_ONLY &&
+            vmcs_read_checked(vmcs_field_table[i].encoding, &value))
+            vmcs_write_field((struct vmcs_field){vmcs_field_table[i].encoding}, 0);
+}
+
 void vmx_write_vmcs(struct vmx_cpu *vcpu)
 {
+    clear_fields();
     write_controls(vcpu);
     write_host(vcpu);
     write_guest_once();
