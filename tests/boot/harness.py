@@ -67,6 +67,7 @@ class Case:
     keys: list = dataclasses.field(default_factory=list)
     extra: list = dataclasses.field(default_factory=list)
     bare: bool = False
+    bare_except: list = dataclasses.field(default_factory=list)
     then_poweroff: bool = False
     skip: str = ""
     tags: list = dataclasses.field(default_factory=list)
@@ -82,7 +83,7 @@ class Case:
             raise ValueError(f"{self.name}: no guest whose lines could be compared")
         if not (self.expect or self.also or self.screen or self.bare) and self.serial_port:
             raise ValueError(f"{self.name}: expects nothing of the line, so it proves nothing")
-        for pattern in [*self.expect, *self.also, *self.forbid, *self.screen]:
+        for pattern in [*self.expect, *self.also, *self.forbid, *self.screen, *self.bare_except]:
             re.compile(pattern)
 
 
@@ -314,9 +315,11 @@ def reference_path(case, versions="*"):
 
 
 def guest_lines(case, lines):
-    """The lines that begin with the guest's name."""
+    """The lines that begin with the guest's name, but those that the row excepts."""
     name = guest_of(case).stem
-    return [line.rstrip() for line in lines if re.match(rf"{re.escape(name)}\b", line)]
+    said = [line.rstrip() for line in lines if re.match(rf"{re.escape(name)}\b", line)]
+    return [line for line in said
+            if not any(re.search(pattern, line) for pattern in case.bare_except)]
 
 
 def skip_lines(lines):
