@@ -165,10 +165,22 @@ boot_fill_tables:
         mov [ebp + boot_pml4 + 8 * 511], eax
         ret
 
-; Say why on COM1 and on the text screen, and halt. EBX = text, NUL-terminated. A port that is not
-; there must not hold us up, so the wait for it is bounded.
+; Say why on COM1, 115200 8n1, and on the text screen, and halt. EBX = text, NUL-terminated. A port
+; that is not there must not hold us up, so the wait for it is bounded.
 boot_refuse:
         mov edi, 0xB8000
+        mov dx, 0x3FB                   ; LCR: the divisor shows
+        mov al, 0x80
+        out dx, al
+        mov dx, 0x3F8
+        mov al, 1
+        out dx, al
+        inc edx
+        xor eax, eax
+        out dx, al
+        mov dx, 0x3FB                   ; 8 bits, no parity, one stop bit
+        mov al, 3
+        out dx, al
 .next:  movzx eax, byte [ebx]
         test al, al
         jz .halt

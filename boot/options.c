@@ -116,6 +116,16 @@ static bool read_serial_after(struct word value, struct options *out)
     return true;
 }
 
+static bool read_sipi(struct word value, struct options *out)
+{
+    static const struct choice ways[] = {{"auto", SIPI_AUTO}, {"wfs", SIPI_WFS}, {"icr", SIPI_ICR}};
+    uint32_t way;
+    if (!CHOOSE(value, ways, &way))
+        return false;
+    out->sipi = (enum option_sipi)way;
+    return true;
+}
+
 static bool read_exitcost(struct word value, struct options *out)
 {
     (void)value;
@@ -168,6 +178,9 @@ static const struct option_row {
     {"serial_after", true, "serial_after=lines|panic",
      "what goes to the UART once the guest runs: whole lines, or a panic alone (lines)",
      read_serial_after},
+    {"sipi", true, "sipi=auto|wfs|icr",
+     "how the guest's CPUs wait for a SIPI: in hardware, or by interception of the ICR (auto)",
+     read_sipi},
     {"probe", false, "probe", "report what this machine can do, and start no guest", read_probe},
     {"exitcost", false, "exitcost", "count the cost of each kind of exit (for measuring)",
      read_exitcost},

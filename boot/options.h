@@ -16,6 +16,7 @@
 
 enum option_stop { ON_STOP_HALT, ON_STOP_REBOOT, ON_STOP_POWEROFF };
 enum option_serial_after { SERIAL_AFTER_LINES, SERIAL_AFTER_PANIC };
+enum option_sipi { SIPI_AUTO, SIPI_WFS, SIPI_ICR };
 enum option_fault { DEBUG_FAULT_NONE, DEBUG_FAULT_DIVIDE, DEBUG_FAULT_PAGE };
 
 struct options {
@@ -26,6 +27,7 @@ struct options {
     enum option_stop on_stop;
     uint32_t on_stop_seconds;
     enum option_serial_after serial_after;
+    enum option_sipi sipi; /* how CPUs wait for a SIPI: vmx/icr.h */
     bool exitcost;                 /* the measuring entry stub counts the cost of each exit */
     bool probe;                    /* only report what the machine can do */
     enum option_fault debug_fault; /* for tests of the panic: a fault in Orlop itself ... */

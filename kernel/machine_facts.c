@@ -94,11 +94,11 @@ void facts_read_mtrrs(struct mtrr_state *state, unsigned physical_bits)
 /* Written back to where it lies: ACPI's tables are RAM that nobody else has read yet. */
 void facts_disable_cpu(const struct machine_facts *facts, uint32_t apic_id)
 {
-    static uint8_t copy[4096];
+    uint8_t *copy = frames_pointer(facts->scratch);
     const struct window *window = &this_cpu()->windows[0];
     gpa_t at = GPA(facts->madt_address);
     uint32_t bytes = facts->madt_bytes;
-    if (!bytes || bytes > sizeof(copy)) {
+    if (!bytes || bytes > PAGE_SIZE) {
         log_warn("acpi",
                  "the MADT of %u bytes is left as it is: the guest may wait for CPUs that "
                  "do not start",

@@ -5,6 +5,7 @@
 #include "acpi/tables.h"
 #include "boot/bootinfo.h"
 #include "kernel/power.h"
+#include "mm/frames.h"
 #include "mm/memmap.h"
 #include "mm/mtrr.h"
 
@@ -13,6 +14,7 @@ struct machine_facts {
     struct madt_cpus madt;
     uint64_t madt_address; /* 0: none */
     uint32_t madt_bytes;
+    hpa_t scratch; /* a frame for changing the MADT */
     struct power power;
     struct memory_map map; /* the firmware's, normalised */
     unsigned avoid_count;  /* ranges that must not be overwritten before the guest runs */

@@ -169,7 +169,7 @@ void main_prepare_guest_cpus(void)
     vmx_prepare_machine(boot.place.base.v, boot.place.end.v);
     machine.measure_exits = boot.options.exitcost;
     machine.guest_cpus = boot.guest_cpus;
-    const char *why = icr_why_intercepted(&machine.caps);
+    const char *why = icr_why_intercepted(&machine.caps, boot.options.sipi);
     if (why && boot.guest_cpus > 1) {
         log_info("smp", "INIT and SIPI by ICR interception: %s", why);
         icr_intercept();
@@ -207,6 +207,7 @@ void main_enter_root(void)
 void main_load_guest(void)
 {
     const struct guest_plan *plan = &boot.plan;
+    boot.facts.scratch = frames_take();
     for (uint32_t i = boot.guest_cpus; i < boot.cpus.count; i++)
         facts_disable_cpu(&boot.facts, boot.cpus.apic_id[i]);
     if (memory_map_type_of(&boot.facts.map, plan->load_address,

@@ -21,8 +21,8 @@ static void report_processor(const struct vmx_capabilities *caps)
     for (uint32_t i = 0; i < 3 && hw_cpuid(CPUID_LEAF_EXT_MAX, 0).eax >= 0x80000004; i++)
         *(struct cpuid_regs *)(brand + 16 * i) = hw_cpuid(CPUID_LEAF_EXT_BRAND + i, 0);
     brand[48] = '\0';
-    log_info("probe", "processor: vendor \"%s\", brand \"%s\", CPUID.1:EAX 0x%x", caps->vendor,
-             brand, one.eax);
+    log_info("probe", "processor: %s, CPUID.1:EAX 0x%x", caps->vendor, one.eax);
+    log_info("probe", "processor: brand \"%s\"", brand);
     const char *below = vmx_hypervisor_name(caps);
     log_info("probe", "hypervisor below: %s", below ? below : "none");
 }

@@ -48,14 +48,15 @@ static uint64_t measure(const struct clock *clock, uint16_t port)
 {
     uint64_t wanted = clock->hz * MEASURE_US / 1000000;
     uint64_t first = clock->read(port), tsc = hw_rdtsc(), passed = 0;
-    for (unsigned still = 0; passed < wanted;) {
+    unsigned still = 0;
+    do {
         uint64_t now = (clock->read(port) - first) & clock->mask;
         still = now == passed ? still + 1 : 0;
         passed = now;
         if (still > STUCK_POLLS)
             return 0;
-    }
-    return (hw_rdtsc() - tsc) * clock->hz / passed / 1000;
+    } while (passed < wanted);
+    return passed ? (hw_rdtsc() - tsc) * clock->hz / passed / 1000 : 0;
 }
 
 static uint64_t ask_cpuid(void)

@@ -4,7 +4,7 @@
 - the multiboot2 header is where a loader looks for it, aligned, and its sum is right;
 - no segment is both writable and executable;
 - no instruction of the text touches the FPU, MMX, SSE or AVX: these registers are the guest's;
-- what is loaded fits in 128 KiB;
+- what a loader loads from it fits in 128 KiB (the memory it takes is more: bss, boot tables);
 - and with --twice, that two builds in two folders, at two times, give the same files.
 """
 
@@ -50,17 +50,17 @@ def check_header(data):
 
 
 def load_segments(data):
-    """(flags, memory size) of each PT_LOAD of an ELF64."""
+    """(flags, bytes loaded from the file) of each PT_LOAD of an ELF64."""
     if data[:6] != b"\x7fELF\x02\x01":
         raise ValueError("not a little-endian ELF64")
     table, = struct.unpack_from("<Q", data, 32)
     entry_bytes, entries = struct.unpack_from("<HH", data, 54)
     segments = []
     for i in range(entries):
-        kind, flags, _, _, _, _, memory = struct.unpack_from("<IIQQQQQ", data,
+        kind, flags, _, _, _, loaded, _ = struct.unpack_from("<IIQQQQQ", data,
                                                              table + i * entry_bytes)
         if kind == PT_LOAD:
-            segments.append((flags, memory))
+            segments.append((flags, loaded))
     return segments
 
 
@@ -68,7 +68,7 @@ def check_segments(segments):
     """Rights and size of what is loaded."""
     problems = [f"segment {i} is writable and executable"
                 for i, (flags, _) in enumerate(segments) if flags & PF_W and flags & PF_X]
-    size = sum(memory for _, memory in segments)
+    size = sum(loaded for _, loaded in segments)
     if not size:
         problems.append("nothing is loaded")
     if size > SIZE_LIMIT:

@@ -1,6 +1,8 @@
 /* Exits that no instruction causes: INIT, SIPI, NMIs, the timer; and the look at what waits before
  * the guest is entered again. Between an INIT exit and the entry into wait-for-SIPI nothing slow
  * may happen: SIPIs that come before are lost, and Linux sends them 10 us apart. */
+#include "vmx/exit_events.h"
+
 #include "base/bits.h"
 #include "base/hw.h"
 #include "base/log.h"
@@ -13,7 +15,6 @@
 #include "kernel/time.h"
 #include "kernel/traps.h"
 #include "vmx/exit.h"
-#include "vmx/exit_events.h"
 #include "vmx/exit_info.h"
 #include "vmx/exit_range.h"
 #include "vmx/icr.h"

@@ -24,10 +24,14 @@
 
 void vmx_idle(void); /* vmx/entry.asm */
 
-const char *icr_why_intercepted(const struct vmx_capabilities *caps)
+const char *icr_why_intercepted(const struct vmx_capabilities *caps, enum option_sipi wanted)
 {
+    if (wanted == SIPI_ICR)
+        return "sipi=icr";
     if (!(caps->misc & VMX_MISC_ACTIVITY_WAIT_FOR_SIPI))
         return "VMX has no activity state wait-for-SIPI";
+    if (wanted == SIPI_WFS)
+        return NULL;
     if ((caps->basic & VMX_BASIC_REVISION_MASK) == BOCHS_REVISION && !caps->hypervisor[0])
         return "this emulator keeps INIT pending after its VM exit";
     return NULL;

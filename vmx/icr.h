@@ -4,12 +4,13 @@
  */
 #pragma once
 
+#include "boot/options.h"
 #include "vmx/exit.h"
 #include "vmx/machine.h"
 
-/* Which of the two ways this machine needs, from capabilities and known defects; NULL or the reason
- * why interception is used. BSP, boot only. */
-const char *icr_why_intercepted(const struct vmx_capabilities *caps);
+/* Which of the two ways this machine needs, from capabilities, known defects and `sipi=`; NULL or the
+ * reason why interception is used. BSP, boot only. */
+const char *icr_why_intercepted(const struct vmx_capabilities *caps, enum option_sipi wanted);
 
 /* Protect the ICR of every CPU. After the EPT and the MSR bitmap are built. */
 void icr_intercept(void);

@@ -43,7 +43,7 @@ _Static_assert(EXCEPTIONS_WITH_ERROR_CODE == 0x227D00, "8, 10 to 14, 17 and 21")
 
 static inline bool exception_pushes_error_code(unsigned vector)
 {
-    return vector < EXCEPTION_VECTORS && (EXCEPTIONS_WITH_ERROR_CODE >> vector & 1);
+    return vector < EXCEPTION_VECTORS && ((uint32_t)EXCEPTIONS_WITH_ERROR_CODE >> vector & 1);
 }
 
 /* The error code of #PF. Vol. 3, section 4.7, Page-Fault Exceptions. */

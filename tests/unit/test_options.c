@@ -146,6 +146,18 @@ static void serial_after_takes_lines_or_panic(void **state)
     ASSERT_ALL_BAD("serial_after", "serial_after=", "serial_after=never");
 }
 
+static void sipi_takes_the_way(void **state)
+{
+    (void)state;
+    assert_clean("");
+    assert_int_equal(options.sipi, SIPI_AUTO);
+    assert_clean("sipi=wfs");
+    assert_int_equal(options.sipi, SIPI_WFS);
+    assert_clean("sipi=icr");
+    assert_int_equal(options.sipi, SIPI_ICR);
+    ASSERT_ALL_BAD("sipi", "sipi=", "sipi=apic", "sipi=wfs,icr");
+}
+
 static void flags_take_no_value(void **state)
 {
     (void)state;
@@ -262,7 +274,7 @@ static void every_row_describes_itself(void **state)
         assert_true(strlen(usage) > 0 && strlen(help) > 0);
         rows++;
     }
-    assert_int_equal(rows, 8);
+    assert_int_equal(rows, 9);
 }
 
 /* The model is the C library's strtok. */
@@ -324,6 +336,7 @@ int main(void)
         cmocka_unit_test(cpus_takes_1_to_4096),
         cmocka_unit_test(on_stop_takes_an_action_and_seconds),
         cmocka_unit_test(serial_after_takes_lines_or_panic),
+        cmocka_unit_test(sipi_takes_the_way),
         cmocka_unit_test(flags_take_no_value),
         cmocka_unit_test(debug_fault_says_what_where_and_when),
         cmocka_unit_test(options_stand_side_by_side),
