@@ -33,18 +33,39 @@ static void reset_live_registers(const struct reset_state *state)
                      : "r"(0ull), "r"(state->dr6));
 }
 
-static void carry_out(struct vmx_cpu *vcpu, enum cpu_action action, uint8_t vector)
+/* Into wait-for-SIPI with as few instructions as will do; what INIT resets is reset when a SIPI
+ * comes, for nothing can look at it before. */
+static void wait_for_sipi(struct vmx_cpu *vcpu)
+{
+    if (!machine.icr_intercepted)
+        vmcs_write(GUEST_ACTIVITY_STATE, ACTIVITY_WAIT_FOR_SIPI);
+    vmcs_write(GUEST_INTERRUPTIBILITY_STATE, 0);
+    vmcs_write(GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
+    vmcs_write(VM_ENTRY_INTERRUPTION_INFO, 0);
+    vmcs_write(PRIMARY_CONTROLS, machine.controls.primary);
+    vcpu->nmi_pending = 0;
+}
+
+/* `vector` is NULL for the reset vector. */
+static void start(struct vmx_cpu *vcpu, const uint8_t *vector)
 {
     struct reset_state state = reset_state_after_init(vmcs_read(CR0_READ_SHADOW), vcpu->signature);
-    if (action == CPU_ACTION_START)
-        reset_state_start(&state, vector);
-    range_end_step(vcpu);
+    if (vector)
+        reset_state_start(&state, *vector);
     reset_live_registers(&state);
-    bool waits = action == CPU_ACTION_RESET_AND_WAIT && !machine.icr_intercepted;
-    vmx_load_state(vcpu, &state, waits ? ACTIVITY_WAIT_FOR_SIPI : ACTIVITY_ACTIVE);
+    vmx_load_state(vcpu, &state, ACTIVITY_ACTIVE);
     vmx_flush_linear(); /* paging is off at once: nothing of the old tables may be used */
-    vcpu->nmi_pending = 0;
     vmcs_write(PRIMARY_CONTROLS, machine.controls.primary);
+    vcpu->nmi_pending = 0;
+}
+
+static void carry_out(struct vmx_cpu *vcpu, enum cpu_action action, uint8_t vector)
+{
+    range_end_step(vcpu);
+    if (action == CPU_ACTION_RESET_AND_WAIT)
+        wait_for_sipi(vcpu);
+    else
+        start(vcpu, action == CPU_ACTION_START ? &vector : NULL);
 }
 
 void event_take(struct vmx_cpu *vcpu, enum cpu_event event, uint8_t vector)
