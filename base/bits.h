@@ -3,12 +3,12 @@
 
 #include "base/types.h"
 
-#define BIT(n)             (1ull << (n))
-#define BITS(high, low)    ((~0ull >> (63 - (high))) & (~0ull << (low)))
-#define ARRAY_SIZE(a)      (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_DOWN(x, a)   ((x) & ~((uint64_t)(a) - 1))
-#define ALIGN_UP(x, a)     ALIGN_DOWN((x) + (uint64_t)(a) - 1, a)
-#define IS_ALIGNED(x, a)   (((x) & ((uint64_t)(a) - 1)) == 0)
+#define BIT(n)           (1ull << (n))
+#define BITS(high, low)  ((~0ull >> (63 - (high))) & (~0ull << (low)))
+#define ARRAY_SIZE(a)    (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_DOWN(x, a) ((x) & ~((uint64_t)(a)-1))
+#define ALIGN_UP(x, a)   ALIGN_DOWN((x) + (uint64_t)(a)-1, a)
+#define IS_ALIGNED(x, a) (((x) & ((uint64_t)(a)-1)) == 0)
 
 /* The field `mask` of `value`, shifted down to bit 0. `mask` is not 0. */
 static inline uint64_t bits_get(uint64_t value, uint64_t mask)

@@ -6,11 +6,11 @@
 
 enum error {
     ERROR_NONE = 0,
-    ERROR_NOT_FOUND,    /* what was asked for is not there */
-    ERROR_MALFORMED,    /* bytes from outside break their own format */
-    ERROR_UNSUPPORTED,  /* a feature is missing */
-    ERROR_NO_SPACE,     /* a fixed-size table or pool is full */
-    ERROR_RANGE,        /* a value is outside what is allowed */
-    ERROR_TIMEOUT,      /* a bounded wait ran out */
-    ERROR_FAULT,        /* the processor answered with a fault (fault-safe MSR access and the like) */
+    ERROR_NOT_FOUND,   /* what was asked for is not there */
+    ERROR_MALFORMED,   /* bytes from outside break their own format */
+    ERROR_UNSUPPORTED, /* a feature is missing */
+    ERROR_NO_SPACE,    /* a fixed-size table or pool is full */
+    ERROR_RANGE,       /* a value is outside what is allowed */
+    ERROR_TIMEOUT,     /* a bounded wait ran out */
+    ERROR_FAULT, /* the processor answered with a fault (fault-safe MSR access and the like) */
 };

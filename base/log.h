@@ -1,7 +1,8 @@
 /* The log port: declared here, defined in kernel/log.c, joined by the linker (unit tests bring
- * their own, tests/unit/fake/log.c). A line is `[seconds.microseconds] cpuN area: text`; the text carries no newline.
- * Any CPU, any context (NMI and #MC handlers too): a line goes into the lock-free ring, and only
- * before the launch also to the serial port. Never called between an INIT exit and re-entry. */
+ * their own, tests/unit/fake/log.c). A line is `[seconds.microseconds] cpuN area: text`; the text
+ * carries no newline. Any CPU, any context (NMI and #MC handlers too): a line goes into the
+ * lock-free ring, and only before the launch also to the serial port. Never called between an INIT
+ * exit and re-entry. */
 #pragma once
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };

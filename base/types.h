@@ -7,9 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct { uint64_t v; } hpa_t; /* host-physical */
-typedef struct { uint64_t v; } gpa_t; /* guest-physical */
-typedef struct { uint64_t v; } gva_t; /* guest-virtual (linear) */
+typedef struct {
+    uint64_t v;
+} hpa_t; /* host-physical */
+typedef struct {
+    uint64_t v;
+} gpa_t; /* guest-physical */
+typedef struct {
+    uint64_t v;
+} gva_t; /* guest-virtual (linear) */
 
 #define HPA(x) ((hpa_t){(uint64_t)(x)})
 #define GPA(x) ((gpa_t){(uint64_t)(x)})

@@ -27,7 +27,7 @@ struct options {
     enum option_stop on_stop;
     uint32_t on_stop_seconds;
     enum option_serial_after serial_after;
-    enum option_sipi sipi; /* how CPUs wait for a SIPI: vmx/icr.h */
+    enum option_sipi sipi;         /* how CPUs wait for a SIPI: vmx/icr.h */
     bool exitcost;                 /* the measuring entry stub counts the cost of each exit */
     bool probe;                    /* only report what the machine can do */
     enum option_fault debug_fault; /* for tests of the panic: a fault in Orlop itself ... */

@@ -1,14 +1,13 @@
-/* What a guest may rely on: Orlop's CPUID leaves and hypercalls. Orlop's one public header; it needs
- * nothing but the preprocessor, so that assembly constants are made from it as well. Names and
- * numbers here are never changed, only added to. Described for users in docs/abi.md. */
+/* What a guest may rely on: Orlop's CPUID leaves and hypercalls. Orlop's one public header; it
+ * needs nothing but the preprocessor, so that assembly constants are made from it as well. Names
+ * and numbers here are never changed, only added to. Described for users in docs/abi.md. */
 #pragma once
 
 /* Version of Orlop: CPUID ORLOP_CPUID_VERSION, EAX; also what ORLOP_CALL_VERSION returns. */
 #define ORLOP_VERSION_MAJOR 0
 #define ORLOP_VERSION_MINOR 1
 #define ORLOP_VERSION_PATCH 0
-#define ORLOP_VERSION                                                                              \
-    (ORLOP_VERSION_MAJOR << 16 | ORLOP_VERSION_MINOR << 8 | ORLOP_VERSION_PATCH)
+#define ORLOP_VERSION       (ORLOP_VERSION_MAJOR << 16 | ORLOP_VERSION_MINOR << 8 | ORLOP_VERSION_PATCH)
 
 /* Leaf 0x40000000: EAX = highest leaf of this range; EBX, ECX, EDX = the signature, 12 bytes with
  * the first one in EBX[7:0]: "OrlopOrlop" and two zero bytes. Leaves of the range that are not
@@ -28,7 +27,8 @@
 /* Hypercalls: VMCALL at CPL 0 with RAX = number and RBX = ORLOP_CALL_SIGNATURE, which is "Orlop"
  * with the first letter in the lowest byte; outside 64-bit mode EBX holds its lower half,
  * ORLOP_CALL_SIGNATURE_32, and EAX the number. RAX returns the result, or a negative error. At
- * another CPL, or with another signature, the instruction gets the #UD that it gets without Orlop. */
+ * another CPL, or with another signature, the instruction gets the #UD that it gets without Orlop.
+ */
 #define ORLOP_CALL_SIGNATURE    0x706f6c724f
 #define ORLOP_CALL_SIGNATURE_32 0x6f6c724f
 #define ORLOP_CALL_VERSION      0 /* returns ORLOP_VERSION */

@@ -215,7 +215,7 @@ void main_load_guest(void)
         refuse("the guest would lie at 0x%llx-0x%llx, which the firmware does not call usable; "
                "write another addr= in grub.cfg",
                (unsigned long long)plan->load_address,
-               (unsigned long long)(plan->load_address + plan->source_bytes));
+               (unsigned long long)plan->load_address + plan->source_bytes);
     if (guest_move(this_cpu()->windows, GPA(plan->load_address), GPA(plan->source_start),
                    plan->source_bytes) != ERROR_NONE)
         panic("the guest lies in Orlop's range");

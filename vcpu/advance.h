@@ -10,19 +10,16 @@
 
 /* Whether the step from `rip` to `next` = rip + length needs rip_wrap(): only when bit 32 changed.
  * One XOR and a shift, so that a usual exit need not ask for CS.L. */
-static inline bool rip_carries(uint64_t rip, uint64_t next)
-{
-    return (rip ^ next) >> 32;
-}
+static inline bool rip_carries(uint64_t rip, uint64_t next) { return (rip ^ next) >> 32; }
 
-/* The next RIP after such a carry: outside 64-bit mode RIP has 32 bits and goes on at 0, and VM entry
- * insists on it.
+/* The next RIP after such a carry: outside 64-bit mode RIP has 32 bits and goes on at 0, and VM
+ * entry insists on it.
  *
  * There is no wrap at 16 bits: the sum is EIP whatever the code's size. At the end of a 64 KiB
- * segment EIP becomes 10000h, beyond the limit, and the fetch there is #GP; only the 8086 goes on at
- * offset 0 (Intel SDM vol. 3B, chapter 23, "Segment Wraparound"). With a larger limit the code at
- * 10000h runs. So the guest gets 10000h, and its CPU raises the fault, if there is one (Bochs 2.7
- * likewise compares the whole EIP with the limit when it fetches).
+ * segment EIP becomes 10000h, beyond the limit, and the fetch there is #GP; only the 8086 goes on
+ * at offset 0 (Intel SDM vol. 3B, chapter 23, "Segment Wraparound"). With a larger limit the code
+ * at 10000h runs. So the guest gets 10000h, and its CPU raises the fault, if there is one
+ * (Bochs 2.7 likewise compares the whole EIP with the limit when it fetches).
  *
  * In 64-bit mode the step may leave the canonical half. VM entry takes such a RIP, because only
  * bits 63:N must be alike and a carry changes bit N - 1 (vol. 3C, 27.3.1.4 "Checks on Guest RIP,

@@ -6,7 +6,10 @@
 
 /* Bits that go unless the mechanism passes the feature (enum cpuid_passes); 0: always hidden. Bits
  * without a name stand here alone, with the SDM's name beside them. */
-#define HIDE(leaf, out, bits, passes) {CPUID_PLACE_##leaf, CPUID_OUT_##out, bits, passes}
+#define HIDE(leaf, out, bits, passes)                                                              \
+    {                                                                                              \
+        CPUID_PLACE_##leaf, CPUID_OUT_##out, bits, passes                                          \
+    }
 static const struct {
     enum cpuid_place place;
     enum cpuid_out out;
@@ -15,18 +18,18 @@ static const struct {
 } hidden[] = {
     HIDE(1, ECX, CPUID_1_ECX_VMX, 0),
     HIDE(1, ECX, CPUID_1_ECX_SMX, 0),
-    HIDE(1, ECX, CPUID_1_ECX_OSXSAVE, 0),           /* the host's; the guest's is put in */
-    HIDE(6, EAX, BIT(19), 0),                       /* hardware feedback: see msr_table.c */
-    HIDE(6, EAX, BIT(23), 0),                       /* Intel Thread Director, built on it */
-    HIDE(6, ECX, BITS(15, 8), 0),                   /* its classes */
-    HIDE(6, EDX, BITS(31, 0), 0),                   /* the feedback table's format */
+    HIDE(1, ECX, CPUID_1_ECX_OSXSAVE, 0), /* the host's; the guest's is put in */
+    HIDE(6, EAX, BIT(19), 0),             /* hardware feedback: see msr_table.c */
+    HIDE(6, EAX, BIT(23), 0),             /* Intel Thread Director, built on it */
+    HIDE(6, ECX, BITS(15, 8), 0),         /* its classes */
+    HIDE(6, EDX, BITS(31, 0), 0),         /* the feedback table's format */
     HIDE(7_0, EBX, CPUID_7_EBX_SGX, 0),
     HIDE(7_0, EBX, CPUID_7_EBX_INVPCID, CPUID_PASSES_INVPCID),
     HIDE(7_0, EBX, CPUID_7_EBX_INTEL_PT, CPUID_PASSES_PT),
     HIDE(7_0, ECX, CPUID_7_ECX_WAITPKG, CPUID_PASSES_USER_WAIT),
     HIDE(7_0, ECX, CPUID_7_ECX_RDPID, CPUID_PASSES_RDTSCP),
     HIDE(7_0, ECX, CPUID_7_ECX_SGX_LC, 0),
-    HIDE(7_0, EDX, BIT(1), 0),                      /* SGX_KEYS */
+    HIDE(7_0, EDX, BIT(1), 0), /* SGX_KEYS */
     HIDE(7_0, EDX, CPUID_7_EDX_PCONFIG, CPUID_PASSES_PCONFIG),
     HIDE(7_1, EAX, CPUID_7_1_EAX_FRED, 0),
     HIDE(7_1, EAX, BIT(27), CPUID_PASSES_MSR_LIST), /* RDMSRLIST, WRMSRLIST */
@@ -48,10 +51,10 @@ static const struct {
 };
 
 /* State components that come and go with a CR4 bit. */
-#define XSS_PT     BIT(8)
-#define XSS_CET    BITS(12, 11)
-#define XSS_UINTR  BIT(14)
-#define XSS_KNOWN  (XSS_PT | BITS(16, 10)) /* PASID, CET, HDC, UINTR, LBR, HWP */
+#define XSS_PT    BIT(8)
+#define XSS_CET   BITS(12, 11)
+#define XSS_UINTR BIT(14)
+#define XSS_KNOWN (XSS_PT | BITS(16, 10)) /* PASID, CET, HDC, UINTR, LBR, HWP */
 static const struct {
     uint64_t cr4, components;
 } component_owners[] = {

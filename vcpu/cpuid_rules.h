@@ -31,14 +31,14 @@ enum cpuid_out { CPUID_OUT_EAX, CPUID_OUT_EBX, CPUID_OUT_ECX, CPUID_OUT_EDX, CPU
 /* What the mechanism passes through to the guest. Bits of cpuid_capabilities.passes; a clear bit
  * hides the feature. */
 enum cpuid_passes {
-    CPUID_PASSES_RDTSCP = 1 << 0,      /* "enable RDTSCP": RDTSCP and RDPID */
-    CPUID_PASSES_INVPCID = 1 << 1,     /* "enable INVPCID" */
-    CPUID_PASSES_XSAVES = 1 << 2,      /* "enable XSAVES/XRSTORS" */
-    CPUID_PASSES_USER_WAIT = 1 << 3,   /* "enable user wait and pause": TPAUSE, UMWAIT */
-    CPUID_PASSES_PCONFIG = 1 << 4,     /* "enable PCONFIG" */
-    CPUID_PASSES_PT = 1 << 5,          /* "Intel PT uses guest physical addresses" */
-    CPUID_PASSES_PEBS = 1 << 6,        /* VM exits load IA32_PERF_GLOBAL_CTRL with 0 */
-    CPUID_PASSES_MSR_LIST = 1 << 7,    /* "enable MSR-list instructions" */
+    CPUID_PASSES_RDTSCP = 1 << 0,    /* "enable RDTSCP": RDTSCP and RDPID */
+    CPUID_PASSES_INVPCID = 1 << 1,   /* "enable INVPCID" */
+    CPUID_PASSES_XSAVES = 1 << 2,    /* "enable XSAVES/XRSTORS" */
+    CPUID_PASSES_USER_WAIT = 1 << 3, /* "enable user wait and pause": TPAUSE, UMWAIT */
+    CPUID_PASSES_PCONFIG = 1 << 4,   /* "enable PCONFIG" */
+    CPUID_PASSES_PT = 1 << 5,        /* "Intel PT uses guest physical addresses" */
+    CPUID_PASSES_PEBS = 1 << 6,      /* VM exits load IA32_PERF_GLOBAL_CTRL with 0 */
+    CPUID_PASSES_MSR_LIST = 1 << 7,  /* "enable MSR-list instructions" */
 };
 
 struct cpuid_capabilities {
@@ -47,13 +47,13 @@ struct cpuid_capabilities {
 };
 
 struct cpuid_policy {
-    uint64_t filtered;                             /* bit n: basic leaf n is not all native */
-    uint64_t zeroed;                               /* bit n: basic leaf n reads as zeros */
-    uint32_t keep[CPUID_PLACE_COUNT][CPUID_OUT_COUNT];  /* what is kept of the native answer */
-    uint64_t xcr0_supported;                       /* state components for XSETBV */
-    uint64_t xss_supported;                        /* state components for IA32_XSS */
-    uint32_t xsave_bytes;                          /* D.0:ECX for xcr0_supported */
-    uint32_t linear_bits;                          /* 80000008:EAX[15:8], 0 = native */
+    uint64_t filtered;                                 /* bit n: basic leaf n is not all native */
+    uint64_t zeroed;                                   /* bit n: basic leaf n reads as zeros */
+    uint32_t keep[CPUID_PLACE_COUNT][CPUID_OUT_COUNT]; /* what is kept of the native answer */
+    uint64_t xcr0_supported;                           /* state components for XSETBV */
+    uint64_t xss_supported;                            /* state components for IA32_XSS */
+    uint32_t xsave_bytes;                              /* D.0:ECX for xcr0_supported */
+    uint32_t linear_bits;                              /* 80000008:EAX[15:8], 0 = native */
 };
 
 /* What of the guest's state CPUID shows. */

@@ -1,6 +1,9 @@
 #include "vcpu/cr4_features.h"
 
-#define FEATURE(cr4, leaf, out, bits) {cr4, CPUID_PLACE_##leaf, CPUID_OUT_##out, bits}
+#define FEATURE(cr4, leaf, out, bits)                                                              \
+    {                                                                                              \
+        cr4, CPUID_PLACE_##leaf, CPUID_OUT_##out, bits                                             \
+    }
 
 /* PCE has no CPUID bit: every CPU with RDPMC, so every one with VMX, has it. */
 const struct cr4_feature cr4_features[] = {

@@ -94,8 +94,7 @@ enum cr_verdict cr4_write_rule(const struct cr_state *now, uint64_t allowed, uin
     uint64_t changed = value ^ now->cr4;
     if ((changed & CR4_LOADS_PDPTES) && uses_pae_paging(now->cr0, value, now->efer))
         verdict |= CR_VERDICT_LOAD_PDPTES;
-    if ((changed & CR4_FLUSHES) || (changed & now->cr4 & CR4_PCIDE) ||
-        (changed & value & CR4_SMEP))
+    if ((changed & CR4_FLUSHES) || (changed & now->cr4 & CR4_PCIDE) || (changed & value & CR4_SMEP))
         verdict |= CR_VERDICT_FLUSH_TLB;
     *view_out = value;
     return verdict;

@@ -16,7 +16,8 @@ struct cr_state {
     bool tr_16bit; /* TR holds a 16-bit TSS, which IA-32e mode refuses */
 };
 
-/* Either CR_VERDICT_GP alone, or what must follow the write; 0 is a write with nothing more to do. */
+/* Either CR_VERDICT_GP alone, or what must follow the write; 0 is a write with nothing more to do.
+ */
 enum cr_verdict {
     CR_VERDICT_OK = 0,
     CR_VERDICT_GP = 1 << 0,          /* #GP(0), nothing is changed */

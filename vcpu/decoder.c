@@ -47,9 +47,15 @@ static const struct form {
 #define READS  1
 #define WRITES 2
 static const uint8_t accesses[] = {
-    [DECODER_LOAD] = READS,   [DECODER_LOAD_ZERO] = READS,        [DECODER_LOAD_SIGN] = READS,
-    [DECODER_STORE] = WRITES, [DECODER_STORE_IMMEDIATE] = WRITES, [DECODER_MOVS] = READS | WRITES,
-    [DECODER_CMPS] = READS,   [DECODER_STOS] = WRITES,            [DECODER_LODS] = READS,
+    [DECODER_LOAD] = READS,
+    [DECODER_LOAD_ZERO] = READS,
+    [DECODER_LOAD_SIGN] = READS,
+    [DECODER_STORE] = WRITES,
+    [DECODER_STORE_IMMEDIATE] = WRITES,
+    [DECODER_MOVS] = READS | WRITES,
+    [DECODER_CMPS] = READS,
+    [DECODER_STOS] = WRITES,
+    [DECODER_LODS] = READS,
     [DECODER_SCAS] = READS,
 };
 
@@ -141,8 +147,9 @@ static bool tail_read(struct decoder_cursor *cursor, const struct form *form,
     return true;
 }
 
-static struct decoded decode_opcode(struct decoder_cursor *cursor, const struct decoder_prefixes *prefixes,
-                                    uint8_t opcode, enum decoder_mode mode)
+static struct decoded decode_opcode(struct decoder_cursor *cursor,
+                                    const struct decoder_prefixes *prefixes, uint8_t opcode,
+                                    enum decoder_mode mode)
 {
     const struct decoded other = {.kind = DECODER_OTHER};
     uint8_t map = 1;

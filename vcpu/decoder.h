@@ -1,9 +1,9 @@
-/* Decodes the instruction behind a guest access to memory that Orlop answers for itself: plain moves
- * and string instructions. Everything else is DECODER_OTHER, and the caller lets the CPU execute it
- * against a sink page. Where the access goes (address, page) the exit has told already; the decoder
- * says what it moves, so it needs no register and touches no memory but the bytes it is given.
- * Pure; bounded by the 15 bytes that an instruction may have. Source: Intel SDM vol. 2A, chapter 2
- * "Instruction Format", and vol. 2D, appendix A "Opcode Map". */
+/* Decodes the instruction behind a guest access to memory that Orlop answers for itself: plain
+ * moves and string instructions. Everything else is DECODER_OTHER, and the caller lets the CPU
+ * execute it against a sink page. Where the access goes (address, page) the exit has told already;
+ * the decoder says what it moves, so it needs no register and touches no memory but the bytes it is
+ * given. Pure; bounded by the 15 bytes that an instruction may have. Source: Intel SDM vol. 2A,
+ * chapter 2 "Instruction Format", and vol. 2D, appendix A "Opcode Map". */
 #pragma once
 
 #include "base/types.h"

@@ -18,13 +18,20 @@ void decoder_cursor_skip(struct decoder_cursor *cursor, unsigned count)
 static enum decoder_segment segment_of_prefix(uint8_t byte)
 {
     switch (byte) {
-    case 0x26: return DECODER_SEGMENT_ES;
-    case 0x2e: return DECODER_SEGMENT_CS;
-    case 0x36: return DECODER_SEGMENT_SS;
-    case 0x3e: return DECODER_SEGMENT_DS;
-    case 0x64: return DECODER_SEGMENT_FS;
-    case 0x65: return DECODER_SEGMENT_GS;
-    default: return DECODER_SEGMENT_DEFAULT;
+    case 0x26:
+        return DECODER_SEGMENT_ES;
+    case 0x2e:
+        return DECODER_SEGMENT_CS;
+    case 0x36:
+        return DECODER_SEGMENT_SS;
+    case 0x3e:
+        return DECODER_SEGMENT_DS;
+    case 0x64:
+        return DECODER_SEGMENT_FS;
+    case 0x65:
+        return DECODER_SEGMENT_GS;
+    default:
+        return DECODER_SEGMENT_DEFAULT;
     }
 }
 
@@ -39,18 +46,27 @@ static bool prefix_take(struct decoder_prefixes *prefixes, uint8_t byte, enum de
         return true;
     }
     switch (byte) {
-    case 0x66: prefixes->operand = true; return true;
-    case 0x67: prefixes->address = true; return true;
-    case 0xf2: prefixes->repeat = DECODER_REPEAT_REPNE; return true;
-    case 0xf3: prefixes->repeat = DECODER_REPEAT_REP; return true;
-    default: return false;
+    case 0x66:
+        prefixes->operand = true;
+        return true;
+    case 0x67:
+        prefixes->address = true;
+        return true;
+    case 0xf2:
+        prefixes->repeat = DECODER_REPEAT_REPNE;
+        return true;
+    case 0xf3:
+        prefixes->repeat = DECODER_REPEAT_REP;
+        return true;
+    default:
+        return false;
     }
 }
 
 /* Takes all prefixes in and returns the byte after them. A REX prefix counts only where the opcode
  * follows at once (vol. 2A, 2.2.1 "REX Prefixes"). */
 uint8_t decoder_prefixes_read(struct decoder_cursor *cursor, struct decoder_prefixes *prefixes,
-                             enum decoder_mode mode)
+                              enum decoder_mode mode)
 {
     for (;;) {
         uint8_t byte = decoder_cursor_next(cursor);

@@ -13,8 +13,8 @@ struct decoder_cursor {
 uint8_t decoder_cursor_next(struct decoder_cursor *cursor);
 void decoder_cursor_skip(struct decoder_cursor *cursor, unsigned count);
 
-/* LOCK is none of them: with every instruction that the decoder knows it is #UD, so it stands for an
- * opcode that is not known. */
+/* LOCK is none of them: with every instruction that the decoder knows it is #UD, so it stands for
+ * an opcode that is not known. */
 struct decoder_prefixes {
     bool operand, address; /* 66h, 67h */
     uint8_t rex;           /* 0: none */
@@ -35,6 +35,6 @@ unsigned decoder_address_size(const struct decoder_prefixes *prefixes, enum deco
 /* The low `bytes` (1 to 8) of `value`, extended by their sign. */
 static inline uint64_t decoder_sign_extend(uint64_t value, unsigned bytes)
 {
-    unsigned unused = 64 - 8 * bytes;
+    unsigned unused = 64 - 8 * (bytes ? bytes : 8); /* 0 bytes do not occur */
     return (uint64_t)((int64_t)(value << unused) >> unused);
 }

@@ -7,8 +7,14 @@
 /* A row for each state, a column for each event, in the order of the enums. What a CPU drops, it
  * drops for good: a SIPI outside wait-for-SIPI is not remembered (vol. 3A, 9.4.3 "MP Initialization
  * Protocol Algorithm for MP Systems"), while INIT in root mode is held by the CPU itself. */
-#define STAY(s)  {CPU_STATE_##s, CPU_ACTION_NONE}
-#define GO(s, a) {CPU_STATE_##s, CPU_ACTION_##a}
+#define STAY(s)                                                                                    \
+    {                                                                                              \
+        CPU_STATE_##s, CPU_ACTION_NONE                                                             \
+    }
+#define GO(s, a)                                                                                   \
+    {                                                                                              \
+        CPU_STATE_##s, CPU_ACTION_##a                                                              \
+    }
 static const struct cpu_transition transitions[CPU_STATES][CPU_EVENTS] = {
     /*                            LAUNCH                             INIT */
     /*                            SIPI                               TRIPLE_FAULT */

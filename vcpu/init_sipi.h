@@ -15,7 +15,13 @@ enum cpu_state {
     CPU_STATES
 };
 
-enum cpu_event { CPU_EVENT_LAUNCH, CPU_EVENT_INIT, CPU_EVENT_SIPI, CPU_EVENT_TRIPLE_FAULT, CPU_EVENTS };
+enum cpu_event {
+    CPU_EVENT_LAUNCH,
+    CPU_EVENT_INIT,
+    CPU_EVENT_SIPI,
+    CPU_EVENT_TRIPLE_FAULT,
+    CPU_EVENTS
+};
 
 enum cpu_action {
     CPU_ACTION_NONE,           /* the event has no effect */
@@ -41,14 +47,14 @@ struct reset_segment {
     uint32_t access_rights; /* bits 7:0 as in a descriptor's byte 5; bit 16 = unusable */
 };
 
-/* What INIT sets (Intel SDM vol. 3A, 10.1.1 "Processor State After Reset", table "IA-32 and Intel 64
- * Processor States Following Power-up, Reset, or INIT"). What is not here is unchanged by INIT:
+/* What INIT sets (Intel SDM vol. 3A, 10.1.1 "Processor State After Reset", table "IA-32 and Intel
+ * 64 Processor States Following Power-up, Reset, or INIT"). What is not here is unchanged by INIT:
  * x87, MMX and SSE state, XCR0, the TSC, MTRRs, PAT, APIC mode and the other MSRs. */
 struct reset_state {
     uint64_t rip, rflags, rdx; /* every other general register is 0 */
     uint64_t cr0;              /* the guest's view: CD and NW are as before */
     uint64_t cr2, cr3, cr4, efer;
-    uint64_t dr6, dr7;         /* DR0 to DR3 are 0 */
+    uint64_t dr6, dr7; /* DR0 to DR3 are 0 */
     struct reset_segment cs, data /* SS, DS, ES, FS, GS */, ldtr, tr;
     uint64_t gdtr_base, idtr_base;
     uint32_t gdtr_limit, idtr_limit;

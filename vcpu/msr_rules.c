@@ -131,8 +131,7 @@ static enum msr_action read_mtrr_default(const struct msr_policy *policy, uint32
 static bool mtrr_variable_legal(const struct msr_policy *policy, uint32_t index, uint64_t value)
 {
     bool is_mask = index & 1;
-    uint64_t defined =
-        address_bits(policy, 12) | (is_mask ? MTRR_PHYSMASK_V : MTRR_PHYSBASE_TYPE);
+    uint64_t defined = address_bits(policy, 12) | (is_mask ? MTRR_PHYSMASK_V : MTRR_PHYSBASE_TYPE);
     if (!mtrr_exists(policy, index) || (value & ~defined))
         return false;
     return is_mask || mtrr_types_legal(value & MTRR_PHYSBASE_TYPE);

@@ -28,8 +28,7 @@ void msr_bitmap_build(uint8_t bitmap[MSR_BITMAP_BYTES], const struct msr_policy 
 {
     const bool open[] = {
 #define OPEN(first, last, name, read, write, rule, gate, memory, why) GATE_##gate(policy),
-        MSR_TABLE(OPEN)
-    };
+        MSR_TABLE(OPEN)};
     for (unsigned i = 0; i < MSR_BITMAP_BYTES; i++)
         bitmap[i] = 0;
     for (unsigned i = 0; i < msr_row_count; i++) {

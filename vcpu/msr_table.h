@@ -66,15 +66,15 @@ enum msr_action msr_read_rule(const struct msr_policy *policy, uint32_t index, u
 uint64_t msr_read_filter(const struct msr_policy *policy, uint32_t index, uint64_t native);
 
 /* WRMSR of *value to `index` exited. `now` is the MSR's present value, as the CPU has it, where
- * msr_write_needs_now() says so; else it is ignored. For MSR_DO_NATIVE *value is what is to be written; it may have lost bits
- * that the guest must not set. */
+ * msr_write_needs_now() says so; else it is ignored. For MSR_DO_NATIVE *value is what is to be
+ * written; it may have lost bits that the guest must not set. */
 enum msr_action msr_write_rule(const struct msr_policy *policy, uint32_t index, uint64_t now,
                                uint64_t *value);
 
 /* Whether msr_write_rule() looks at `now`: IA32_APIC_BASE and IA32_MISC_ENABLE. */
 bool msr_write_needs_now(uint32_t index);
 
-/* WRMSR of an MTRR (indexes 200H to 2FFH that exit) in one: a legal value goes to *shadow. False means
- * #GP(0), and nothing changed. */
+/* WRMSR of an MTRR (indexes 200H to 2FFH that exit) in one: a legal value goes to *shadow. False
+ * means #GP(0), and nothing changed. */
 bool msr_mtrr_write(const struct msr_policy *policy, uint32_t index, uint64_t value,
                     uint64_t *shadow);

@@ -8,8 +8,8 @@
 #include "vmx/exit.h"
 #include "vmx/machine.h"
 
-/* Which of the two ways this machine needs, from capabilities, known defects and `sipi=`; NULL or the
- * reason why interception is used. BSP, boot only. */
+/* Which of the two ways this machine needs, from capabilities, known defects and `sipi=`; NULL or
+ * the reason why interception is used. BSP, boot only. */
 const char *icr_why_intercepted(const struct vmx_capabilities *caps, enum option_sipi wanted);
 
 /* Protect the ICR of every CPU. After the EPT and the MSR bitmap are built. */

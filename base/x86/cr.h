@@ -25,7 +25,7 @@
 #define CR3_PCID     BITS(11, 0) /* with CR4.PCIDE */
 #define CR3_LAM_U57  BIT(61)
 #define CR3_LAM_U48  BIT(62)
-#define CR3_NO_FLUSH BIT(63)     /* in the operand of MOV to CR3, with CR4.PCIDE */
+#define CR3_NO_FLUSH BIT(63) /* in the operand of MOV to CR3, with CR4.PCIDE */
 
 #define CR4_VME        BIT(0)
 #define CR4_PVI        BIT(1)

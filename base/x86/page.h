@@ -5,18 +5,18 @@
 
 #include "base/bits.h"
 
-#define PTE_P        BIT(0)
-#define PTE_RW       BIT(1)
-#define PTE_US       BIT(2)
-#define PTE_PWT      BIT(3)
-#define PTE_PCD      BIT(4)
-#define PTE_A        BIT(5)
-#define PTE_D        BIT(6)
-#define PTE_PS       BIT(7)  /* PDPTE: 1 GiB, PDE: 2 MiB page */
-#define PTE_PAT      BIT(7)  /* PTE of a 4 KiB page */
-#define PTE_G        BIT(8)
-#define PTE_PAT_LARGE BIT(12) /* 2 MiB and 1 GiB pages */
-#define PTE_XD       BIT(63)
+#define PTE_P            BIT(0)
+#define PTE_RW           BIT(1)
+#define PTE_US           BIT(2)
+#define PTE_PWT          BIT(3)
+#define PTE_PCD          BIT(4)
+#define PTE_A            BIT(5)
+#define PTE_D            BIT(6)
+#define PTE_PS           BIT(7) /* PDPTE: 1 GiB, PDE: 2 MiB page */
+#define PTE_PAT          BIT(7) /* PTE of a 4 KiB page */
+#define PTE_G            BIT(8)
+#define PTE_PAT_LARGE    BIT(12) /* 2 MiB and 1 GiB pages */
+#define PTE_XD           BIT(63)
 #define PTE_ADDRESS_MASK BITS(51, 12)
 
 #define PAGE_TABLE_ENTRIES 512u

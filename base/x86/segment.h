@@ -39,10 +39,10 @@
 #define SEGMENT_TYPE_TRAP_GATE       15u
 
 /* What the processor has after reset, and what its modes want. */
-#define SEGMENT_RIGHTS_REAL_CODE (SEGMENT_P | SEGMENT_S | SEGMENT_TYPE_CODE_XR)   /* 9Bh */
-#define SEGMENT_RIGHTS_REAL_DATA (SEGMENT_P | SEGMENT_S | SEGMENT_TYPE_DATA_RW)   /* 93h */
-#define SEGMENT_RIGHTS_LDT       (SEGMENT_P | SEGMENT_TYPE_LDT)                   /* 82h */
-#define SEGMENT_RIGHTS_TSS_BUSY  (SEGMENT_P | SEGMENT_TYPE_TSS_BUSY)              /* 8Bh */
+#define SEGMENT_RIGHTS_REAL_CODE (SEGMENT_P | SEGMENT_S | SEGMENT_TYPE_CODE_XR) /* 9Bh */
+#define SEGMENT_RIGHTS_REAL_DATA (SEGMENT_P | SEGMENT_S | SEGMENT_TYPE_DATA_RW) /* 93h */
+#define SEGMENT_RIGHTS_LDT       (SEGMENT_P | SEGMENT_TYPE_LDT)                 /* 82h */
+#define SEGMENT_RIGHTS_TSS_BUSY  (SEGMENT_P | SEGMENT_TYPE_TSS_BUSY)            /* 8Bh */
 #define SEGMENT_RIGHTS_CODE64    (SEGMENT_RIGHTS_REAL_CODE | SEGMENT_L | SEGMENT_G)
 #define SEGMENT_RIGHTS_CODE32    (SEGMENT_RIGHTS_REAL_CODE | SEGMENT_DB | SEGMENT_G)
 #define SEGMENT_RIGHTS_DATA32    (SEGMENT_RIGHTS_REAL_DATA | SEGMENT_DB | SEGMENT_G)
@@ -52,8 +52,8 @@
 
 /* An 8-byte descriptor from its parts; `limit` in bytes or, with SEGMENT_G, in pages: 20 bits. */
 #define SEGMENT_DESCRIPTOR(base, limit, rights)                                                    \
-    (((uint64_t)(limit) & 0xFFFF) | ((uint64_t)(base) & 0xFFFFFF) << 16 |                          \
-     (uint64_t)((rights) & 0xF0FF) << 40 | ((uint64_t)(limit) >> 16 & 0xF) << 48 |                 \
+    (((uint64_t)(limit)&0xFFFF) | ((uint64_t)(base)&0xFFFFFF) << 16 |                              \
+     (uint64_t)((rights)&0xF0FF) << 40 | ((uint64_t)(limit) >> 16 & 0xF) << 48 |                   \
      ((uint64_t)(base) >> 24 & 0xFF) << 56)
 
 /* The second half of the 16-byte descriptors of 64-bit mode (TSS, LDT). */

@@ -1,4 +1,5 @@
-/* with: vmx/capabilities.c vmx/capability_words.c vmx/capability_report.c vmx/requirements.c lib/format.c */
+/* with: vmx/capabilities.c vmx/capability_words.c vmx/capability_report.c vmx/requirements.c
+ * lib/format.c */
 /* The capability logic on recorded words (tests/data/vmx: Bochs models, nested KVM): what is read,
  * what is refused and by which name, how words merge, differ and print. */
 #include "vmx/capability_report.h"
@@ -19,8 +20,14 @@
 /* --- a recorded CPU as a reader --- */
 
 struct recording {
-    struct { uint32_t leaf, subleaf; struct cpuid_regs r; } cpuid[32];
-    struct { uint32_t index; uint64_t value; } msr[64];
+    struct {
+        uint32_t leaf, subleaf;
+        struct cpuid_regs r;
+    } cpuid[32];
+    struct {
+        uint32_t index;
+        uint64_t value;
+    } msr[64];
     unsigned cpuid_count, msr_count, msr_reads;
 };
 
@@ -190,11 +197,19 @@ static void only_msrs_that_exist_are_read(void **state)
     (void)state;
     /* recorded_rdmsr fails the test at the first MSR that faulted on the machine. */
     static const char *const all[] = {
-        SKYLAKE, KVM, "bochs-2.7-corei7_icelake_u", "bochs-2.7-corei7_haswell_4770",
-        "bochs-2.7-corei7_sandy_bridge_2600k", "bochs-2.7-corei5_arrandale_m520",
-        "bochs-2.7-corei5_lynnfield_750", "bochs-2.7-core2_penryn_t9600",
-        "bochs-2.7-core_duo_t2400_yonah", "bochs-2.7-p4_prescott_celeron_336", "bochs-2.7-ryzen",
-        "bochs-2.7-corei3_cnl", "bochs-2.7-bx_generic",
+        SKYLAKE,
+        KVM,
+        "bochs-2.7-corei7_icelake_u",
+        "bochs-2.7-corei7_haswell_4770",
+        "bochs-2.7-corei7_sandy_bridge_2600k",
+        "bochs-2.7-corei5_arrandale_m520",
+        "bochs-2.7-corei5_lynnfield_750",
+        "bochs-2.7-core2_penryn_t9600",
+        "bochs-2.7-core_duo_t2400_yonah",
+        "bochs-2.7-p4_prescott_celeron_336",
+        "bochs-2.7-ryzen",
+        "bochs-2.7-corei3_cnl",
+        "bochs-2.7-bx_generic",
     };
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
         caps_of(all[i]);
@@ -307,7 +322,7 @@ static void leaves_above_the_highest_read_as_zero(void **state)
     struct recording from;
     struct vmx_capabilities caps;
     record(&from, SKYLAKE);
-    from.cpuid[0].r.eax = 1;          /* leaves 7 and D are gone; asking fails the test... */
+    from.cpuid[0].r.eax = 1; /* leaves 7 and D are gone; asking fails the test... */
     from.cpuid[2].leaf = 0x11111111;
     from.cpuid[3].leaf = 0x22222222;
     from.cpuid[4].r.eax = 0x2C100000; /* ...and what an old CPU answers is no highest leaf */
@@ -383,17 +398,17 @@ static void feature_control_has_four_cases(void **state)
         enum vmx_feature_control state;
         uint64_t write;
     } cases[] = {
-        {0x000000, VMXON_AFTER_WRITE, 0x000005},       /* as after reset */
+        {0x000000, VMXON_AFTER_WRITE, 0x000005}, /* as after reset */
         {0x000002, VMXON_AFTER_WRITE, 0x000007},
-        {0x000004, VMXON_AFTER_WRITE, 0x000005},       /* on, but not locked: VMXON would fault */
+        {0x000004, VMXON_AFTER_WRITE, 0x000005}, /* on, but not locked: VMXON would fault */
         {0x000006, VMXON_AFTER_WRITE, 0x000007},
-        {0x16FF00, VMXON_AFTER_WRITE, 0x16FF05},       /* SENTER, SGX and LMCE stay */
+        {0x16FF00, VMXON_AFTER_WRITE, 0x16FF05}, /* SENTER, SGX and LMCE stay */
         {0x000001, VMXON_LOCKED_OFF, 0},
         {0x16FF01, VMXON_LOCKED_OFF, 0},
         {0x000003, VMXON_LOCKED_INSIDE_SMX, 0},
         {0x000005, VMXON_ALLOWED, 0},
         {0x000007, VMXON_ALLOWED, 0},
-        {0x100005, VMXON_ALLOWED, 0},                  /* nested KVM */
+        {0x100005, VMXON_ALLOWED, 0}, /* nested KVM */
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
         uint64_t write = 0;
@@ -419,8 +434,12 @@ static void suitable_machines_are_taken(void **state)
 {
     (void)state;
     static const char *const good[] = {
-        SKYLAKE, KVM, "bochs-2.7-corei7_icelake_u", "bochs-2.7-corei7_haswell_4770",
-        "bochs-2.7-corei7_sandy_bridge_2600k", "bochs-2.7-corei5_arrandale_m520",
+        SKYLAKE,
+        KVM,
+        "bochs-2.7-corei7_icelake_u",
+        "bochs-2.7-corei7_haswell_4770",
+        "bochs-2.7-corei7_sandy_bridge_2600k",
+        "bochs-2.7-corei5_arrandale_m520",
         "bochs-2.7-corei3_cnl",
     };
     for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
@@ -435,7 +454,10 @@ static void suitable_machines_are_taken(void **state)
 static void each_unsuitable_machine_is_refused_for_one_reason(void **state)
 {
     (void)state;
-    static const struct { const char *name; enum vmx_feature missing; } machines[] = {
+    static const struct {
+        const char *name;
+        enum vmx_feature missing;
+    } machines[] = {
         {"bochs-2.7-corei5_lynnfield_750", VMX_FEATURE_UNRESTRICTED_GUEST},
         {"bochs-2.7-p4_prescott_celeron_336", VMX_FEATURE_VMX},
         {"bochs-2.7-ryzen", VMX_FEATURE_VENDOR},
@@ -728,7 +750,8 @@ static void a_difference_is_told_by_name(void **state)
     assert_int_equal(vmx_capabilities_differ(&a, 0, &b, 3, &sink), 5);
     assert_int_equal(lines.count, 5);
     assert_int_equal(lines_with(&lines, "IA32_VMX_PROCBASED_CTLS2: unrestricted guest: 0 or 1 on "
-                                        "CPU 0, always 0 on CPU 3"), 1);
+                                        "CPU 0, always 0 on CPU 3"),
+                     1);
     assert_int_equal(lines_with(&lines, "CR3-load exiting: 0 or 1 on CPU 0, always 1 on CPU 3"), 1);
     assert_int_equal(lines_with(&lines, "timer counts TSC bit: 0 on CPU 0, 5 on CPU 3"), 1);
     assert_int_equal(lines_with(&lines, "IA32_VMX_CR4_FIXED1: bit 20: yes on CPU 0, no on CPU 3"),

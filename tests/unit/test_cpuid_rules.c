@@ -125,7 +125,8 @@ static bool shows(struct cpuid_capabilities capabilities, unsigned i)
 {
     struct cpuid_policy policy = policy_of(capabilities);
     return out(ask(&policy, features[i].leaf, features[i].subleaf), features[i].out) >>
-               features[i].bit & 1;
+               features[i].bit &
+           1;
 }
 
 static void a_feature_shows_exactly_where_it_can_be_used(void **state)
@@ -169,8 +170,8 @@ static struct cpuid_regs less_listed(uint32_t leaf, uint32_t subleaf, bool every
 static void no_other_bit_is_hidden(void **state)
 {
     (void)state;
-    static const uint32_t leaves[][2] = {{1, 0}, {6, 0}, {7, 0}, {7, 1}, {7, 2}, {0x23, 0},
-                                         {0x23, 1}, {0x80000001, 0}};
+    static const uint32_t leaves[][2] = {{1, 0}, {6, 0},    {7, 0},    {7, 1},
+                                         {7, 2}, {0x23, 0}, {0x23, 1}, {0x80000001, 0}};
     struct cpuid_policy all = policy_of(EVERYTHING), none = policy_of(NOTHING);
     for (unsigned i = 0; i < ARRAY_SIZE(leaves); i++) {
         uint32_t leaf = leaves[i][0], subleaf = leaves[i][1];
@@ -355,8 +356,8 @@ static void a_leaf_beyond_the_last_one_is_as_the_cpu_answers(void **state)
     max_leaf = 0x24;
 }
 
-/* Random answers, policies and leaves: what needs no filter is not changed, nothing is invented, and
- * the short way for leaf 1 is the long one. */
+/* Random answers, policies and leaves: what needs no filter is not changed, nothing is invented,
+ * and the short way for leaf 1 is the long one. */
 static void random_answers_only_lose_bits(void **state)
 {
     (void)state;
@@ -379,7 +380,8 @@ static void random_answers_only_lose_bits(void **state)
             if (leaf == 1) {
                 cpuid_filter_leaf1(&policy, context.guest_cr4, &fast);
                 assert_true(answers_equal(fast, after));
-                assert_int_equal(after.ebx, before.ebx); /* initial APIC id, CLFLUSH, logical CPUs */
+                assert_int_equal(after.ebx,
+                                 before.ebx); /* initial APIC id, CLFLUSH, logical CPUs */
                 assert_int_equal(after.eax, before.eax);
             }
             for (unsigned w = 0; w < ARRAY_SIZE(whole); w++)

@@ -51,8 +51,8 @@ static bool pae_paging(const struct cr_state *s)
 /* Values lean towards the bits that rules are about. */
 static uint64_t random_cr0(void)
 {
-    static const uint64_t usual[] = {0x10, 0x11, 0x33, 0x80000011, 0x80050033, 0x60000010,
-                                     0xe0050033, 0xc0010011};
+    static const uint64_t usual[] = {0x10,       0x11,       0x33,       0x80000011,
+                                     0x80050033, 0x60000010, 0xe0050033, 0xc0010011};
     uint64_t value = usual[random_below(8)];
     while (random_below(3))
         value ^= BIT(random_below(random_below(20) ? 32 : 64));
@@ -60,15 +60,20 @@ static uint64_t random_cr0(void)
 }
 
 #define CR4_MODEL_BITS                                                                             \
-    (CR4_VME | CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_CET | CR4_OSXSAVE)
+    (CR4_VME | CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_CET |           \
+     CR4_OSXSAVE)
 
 static uint64_t random_cr4(void) { return random_u64() & random_u64() & CR4_MODEL_BITS; }
 
 static struct cr_state random_state_legal(void)
 {
     for (;;) {
-        struct cr_state s = {random_cr0() & CR0_DEFINED, random_u64() & 0xfffffff001, random_cr4(),
-                             random_below(2) ? EFER_LME : 0, random_below(2), !random_below(4)};
+        struct cr_state s = {random_cr0() & CR0_DEFINED,
+                             random_u64() & 0xfffffff001,
+                             random_cr4(),
+                             random_below(2) ? EFER_LME : 0,
+                             random_below(2),
+                             !random_below(4)};
         s.cr0 |= CR0_ET;
         if (!state_legal(&s))
             continue;
@@ -82,8 +87,8 @@ static unsigned model_follow_ups(const struct cr_state *from, const struct cr_st
 {
     unsigned verdict = 0;
     uint64_t cr0 = from->cr0 ^ to->cr0, cr4 = from->cr4 ^ to->cr4;
-    bool reloads = (cr0 & (CR0_PG | CR0_CD | CR0_NW)) ||
-                   (cr4 & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP));
+    bool reloads =
+        (cr0 & (CR0_PG | CR0_CD | CR0_NW)) || (cr4 & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP));
     if (reloads && pae_paging(to))
         verdict |= CR_VERDICT_LOAD_PDPTES;
     if (lma_of(to) && !lma_of(from))

@@ -35,11 +35,11 @@ static const char *const kind_names[] = {
 static const struct register_name {
     const char *name[5]; /* 1, 2, 4, 8 bytes, and the high byte */
 } register_names[] = {
-    {{"al", "ax", "eax", "rax", "ah"}},   {{"cl", "cx", "ecx", "rcx", "ch"}},
-    {{"dl", "dx", "edx", "rdx", "dh"}},   {{"bl", "bx", "ebx", "rbx", "bh"}},
-    {{"spl", "sp", "esp", "rsp", ""}},    {{"bpl", "bp", "ebp", "rbp", ""}},
-    {{"sil", "si", "esi", "rsi", ""}},    {{"dil", "di", "edi", "rdi", ""}},
-    {{"r8b", "r8w", "r8d", "r8", ""}},    {{"r9b", "r9w", "r9d", "r9", ""}},
+    {{"al", "ax", "eax", "rax", "ah"}},    {{"cl", "cx", "ecx", "rcx", "ch"}},
+    {{"dl", "dx", "edx", "rdx", "dh"}},    {{"bl", "bx", "ebx", "rbx", "bh"}},
+    {{"spl", "sp", "esp", "rsp", ""}},     {{"bpl", "bp", "ebp", "rbp", ""}},
+    {{"sil", "si", "esi", "rsi", ""}},     {{"dil", "di", "edi", "rdi", ""}},
+    {{"r8b", "r8w", "r8d", "r8", ""}},     {{"r9b", "r9w", "r9d", "r9", ""}},
     {{"r10b", "r10w", "r10d", "r10", ""}}, {{"r11b", "r11w", "r11d", "r11", ""}},
     {{"r12b", "r12w", "r12d", "r12", ""}}, {{"r13b", "r13w", "r13d", "r13", ""}},
     {{"r14b", "r14w", "r14d", "r14", ""}}, {{"r15b", "r15w", "r15d", "r15", ""}},
@@ -115,46 +115,59 @@ static const struct {
 #define W .writes = true
     {"8b00", DECODER_MODE_32, {DECODER_LOAD, 0, 0, 2, 4, 4, 4, 0, false, R, false, 0}},
     {"67668b00", DECODER_MODE_32, {DECODER_LOAD, 0, 0, 4, 2, 2, 2, 0, false, R, false, 0}},
-    {"648b00", DECODER_MODE_64,
+    {"648b00",
+     DECODER_MODE_64,
      {DECODER_LOAD, 0, DECODER_SEGMENT_FS, 3, 4, 4, 8, 0, false, R, false, 0}},
-    {"642e8b00", DECODER_MODE_64, /* the CS override counts for nothing there */
+    {"642e8b00",
+     DECODER_MODE_64, /* the CS override counts for nothing there */
      {DECODER_LOAD, 0, DECODER_SEGMENT_FS, 4, 4, 4, 8, 0, false, R, false, 0}},
-    {"642e8b00", DECODER_MODE_32,
+    {"642e8b00",
+     DECODER_MODE_32,
      {DECODER_LOAD, 0, DECODER_SEGMENT_CS, 4, 4, 4, 4, 0, false, R, false, 0}},
-    {"f38b00", DECODER_MODE_32, /* REP means nothing to MOV */
+    {"f38b00",
+     DECODER_MODE_32, /* REP means nothing to MOV */
      {DECODER_LOAD, 0, 0, 3, 4, 4, 4, 0, false, R, false, 0}},
     {"4c8b28", DECODER_MODE_64, {DECODER_LOAD, 0, 0, 3, 8, 8, 8, 13, false, R, false, 0}},
-    {"48668b00", DECODER_MODE_64, /* REX not before the opcode: none */
+    {"48668b00",
+     DECODER_MODE_64, /* REX not before the opcode: none */
      {DECODER_LOAD, 0, 0, 4, 2, 2, 8, 0, false, R, false, 0}},
     {"66488b00", DECODER_MODE_64, {DECODER_LOAD, 0, 0, 4, 8, 8, 8, 0, false, R, false, 0}},
     {"8820", DECODER_MODE_64, {DECODER_STORE, 0, 0, 2, 1, 1, 8, 0, true, false, W, 0}},
     {"408820", DECODER_MODE_64, {DECODER_STORE, 0, 0, 3, 1, 1, 8, 4, false, false, W, 0}},
     {"8838", DECODER_MODE_16, {DECODER_STORE, 0, 0, 2, 1, 1, 2, 3, true, false, W, 0}},
-    {"48c700ffffff80", DECODER_MODE_64, /* imm32 is sign-extended */
+    {"48c700ffffff80",
+     DECODER_MODE_64, /* imm32 is sign-extended */
      {DECODER_STORE_IMMEDIATE, 0, 0, 7, 8, 8, 8, 0, false, false, W, 0xffffffff80ffffff}},
-    {"c60680", DECODER_MODE_32,
+    {"c60680",
+     DECODER_MODE_32,
      {DECODER_STORE_IMMEDIATE, 0, 0, 3, 1, 1, 4, 0, false, false, W, ~0x7full}},
     {"480fb600", DECODER_MODE_64, {DECODER_LOAD_ZERO, 0, 0, 4, 1, 8, 8, 0, false, R, false, 0}},
     {"486300", DECODER_MODE_64, {DECODER_LOAD_SIGN, 0, 0, 3, 4, 8, 8, 0, false, R, false, 0}},
-    {"f348a5", DECODER_MODE_64,
+    {"f348a5",
+     DECODER_MODE_64,
      {DECODER_MOVS, DECODER_REPEAT_REP, 0, 3, 8, 8, 8, 0, false, R, W, 0}},
-    {"6726f2a6", DECODER_MODE_16,
+    {"6726f2a6",
+     DECODER_MODE_16,
      {DECODER_CMPS, DECODER_REPEAT_REPNE, DECODER_SEGMENT_ES, 4, 1, 1, 4, 0, false, R, false, 0}},
-    {"f2f3ab", DECODER_MODE_32, /* the last one counts */
+    {"f2f3ab",
+     DECODER_MODE_32, /* the last one counts */
      {DECODER_STOS, DECODER_REPEAT_REP, 0, 3, 4, 4, 4, 0, false, false, W, 0}},
     {"ad", DECODER_MODE_16, {DECODER_LODS, 0, 0, 1, 2, 2, 2, 0, false, R, false, 0}},
     {"ae", DECODER_MODE_64, {DECODER_SCAS, 0, 0, 1, 1, 1, 8, 0, false, R, false, 0}},
-    {"a11122334455667788", DECODER_MODE_64,
+    {"a11122334455667788",
+     DECODER_MODE_64,
      {DECODER_LOAD, 0, 0, 9, 4, 4, 8, 0, false, R, false, 0}},
-    {"8b042578563412", DECODER_MODE_64, /* SIB without a base: four bytes more */
+    {"8b042578563412",
+     DECODER_MODE_64, /* SIB without a base: four bytes more */
      {DECODER_LOAD, 0, 0, 7, 4, 4, 8, 0, false, R, false, 0}},
     {"8b0424", DECODER_MODE_64, {DECODER_LOAD, 0, 0, 3, 4, 4, 8, 0, false, R, false, 0}},
     {"8b442505", DECODER_MODE_32, {DECODER_LOAD, 0, 0, 4, 4, 4, 4, 0, false, R, false, 0}},
-    {"44c60080", DECODER_MODE_64, /* REX.R means nothing to /0 */
+    {"44c60080",
+     DECODER_MODE_64, /* REX.R means nothing to /0 */
      {DECODER_STORE_IMMEDIATE, 0, 0, 4, 1, 1, 8, 0, false, false, W, ~0x7full}},
-    {"6300", DECODER_MODE_32, {.kind = DECODER_OTHER}},   /* ARPL */
-    {"8bc0", DECODER_MODE_32, {.kind = DECODER_OTHER}},   /* no memory */
-    {"f08900", DECODER_MODE_32, {.kind = DECODER_OTHER}}, /* LOCK MOV is #UD */
+    {"6300", DECODER_MODE_32, {.kind = DECODER_OTHER}},     /* ARPL */
+    {"8bc0", DECODER_MODE_32, {.kind = DECODER_OTHER}},     /* no memory */
+    {"f08900", DECODER_MODE_32, {.kind = DECODER_OTHER}},   /* LOCK MOV is #UD */
     {"c7080000", DECODER_MODE_16, {.kind = DECODER_OTHER}}, /* /1 is no MOV */
     {"0300", DECODER_MODE_32, {.kind = DECODER_OTHER}},     /* ADD */
     {"8c00", DECODER_MODE_32, {.kind = DECODER_OTHER}},     /* MOV from a segment register */
@@ -197,8 +210,7 @@ static void needs_exactly_its_own_bytes(void **state)
             bytes_of_hex(cases[i].hex, all);
             memcpy(exact, all, count);
             struct decoded decoded = decoder_decode(exact, count, cases[i].mode);
-            assert_int_equal(decoded.kind,
-                             count < length ? DECODER_TRUNCATED : cases[i].want.kind);
+            assert_int_equal(decoded.kind, count < length ? DECODER_TRUNCATED : cases[i].want.kind);
             free(exact);
         }
     }

@@ -11,8 +11,8 @@
 
 #include "tests/unit/random.h"
 
-#define AP        false
-#define BOOT_CPU  true
+#define AP       false
+#define BOOT_CPU true
 
 static void assert_step(enum cpu_state state, enum cpu_event event, bool is_boot_cpu,
                         enum cpu_state next, enum cpu_action action)
@@ -38,8 +38,7 @@ static void init_makes_an_ap_wait_and_resets_the_boot_cpu(void **state)
     for (unsigned i = 0; i < 3; i++) {
         assert_step(from[i], CPU_EVENT_INIT, AP, CPU_STATE_WAIT_FOR_SIPI,
                     CPU_ACTION_RESET_AND_WAIT);
-        assert_step(from[i], CPU_EVENT_INIT, BOOT_CPU, CPU_STATE_RUNNING,
-                    CPU_ACTION_RESET_AND_RUN);
+        assert_step(from[i], CPU_EVENT_INIT, BOOT_CPU, CPU_STATE_RUNNING, CPU_ACTION_RESET_AND_RUN);
     }
 }
 
@@ -69,14 +68,13 @@ static void the_second_sipi_of_a_pair_does_nothing(void **state)
 static void a_triple_fault_stops_a_running_cpu(void **state)
 {
     (void)state;
-    assert_step(CPU_STATE_RUNNING, CPU_EVENT_TRIPLE_FAULT, AP, CPU_STATE_SHUTDOWN,
-                CPU_ACTION_STOP);
+    assert_step(CPU_STATE_RUNNING, CPU_EVENT_TRIPLE_FAULT, AP, CPU_STATE_SHUTDOWN, CPU_ACTION_STOP);
     assert_step(CPU_STATE_WAIT_FOR_SIPI, CPU_EVENT_TRIPLE_FAULT, AP, CPU_STATE_WAIT_FOR_SIPI,
                 CPU_ACTION_NONE);
 }
 
-/* Whatever happens, a CPU executes guest code only after a launch (boot CPU) or a SIPI, and one that
- * is off or left out never does. */
+/* Whatever happens, a CPU executes guest code only after a launch (boot CPU) or a SIPI, and one
+ * that is off or left out never does. */
 static void no_random_history_runs_a_cpu_that_must_not(void **state)
 {
     (void)state;

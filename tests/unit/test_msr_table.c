@@ -62,14 +62,16 @@ static const struct {
     uint32_t first, last;
     char access[3];
 } expected[] = {
-    {0x1b, 0x1b, "pg"},   {0x3a, 0x3a, "gf"},     {0x79, 0x79, "pg"},     {0x80, 0x80, "pf"},
-    {0x9b, 0x9b, "ff"},   {0xcf, 0xcf, "gp"},     {0x1a0, 0x1a0, "gg"},   {0x1d9, 0x1d9, "pp"},
-    {0x1f4, 0x1f5, "pf"}, {0x200, 0x24f, "gg"},   {0x250, 0x250, "gg"},   {0x258, 0x259, "gg"},
-    {0x268, 0x26f, "gg"}, {0x277, 0x277, "pp"},   {0x2a0, 0x2a0, "pf"},   {0x2ff, 0x2ff, "gg"},
-    {0x345, 0x345, "gp"}, {0x3f1, 0x3f1, "pg"},   {0x3f4, 0x3f5, "pg"},   {0x480, 0x493, "ff"},
-    {0x560, 0x572, "ff"}, {0x580, 0x587, "ff"},   {0x600, 0x600, "pp"},   {0x982, 0x984, "pf"},
-    {0x985, 0x98a, "pp"}, {0xda0, 0xda0, "pg"},   {0xed0, 0xed3, "ff"},   {0x1400, 0x1401, "pf"},
-    {0x17d0, 0x17d1, "ff"}, {0xc0000080, 0xc0000080, "pp"},
+    {0x1b, 0x1b, "pg"},     {0x3a, 0x3a, "gf"},     {0x79, 0x79, "pg"},
+    {0x80, 0x80, "pf"},     {0x9b, 0x9b, "ff"},     {0xcf, 0xcf, "gp"},
+    {0x1a0, 0x1a0, "gg"},   {0x1d9, 0x1d9, "pp"},   {0x1f4, 0x1f5, "pf"},
+    {0x200, 0x24f, "gg"},   {0x250, 0x250, "gg"},   {0x258, 0x259, "gg"},
+    {0x268, 0x26f, "gg"},   {0x277, 0x277, "pp"},   {0x2a0, 0x2a0, "pf"},
+    {0x2ff, 0x2ff, "gg"},   {0x345, 0x345, "gp"},   {0x3f1, 0x3f1, "pg"},
+    {0x3f4, 0x3f5, "pg"},   {0x480, 0x493, "ff"},   {0x560, 0x572, "ff"},
+    {0x580, 0x587, "ff"},   {0x600, 0x600, "pp"},   {0x982, 0x984, "pf"},
+    {0x985, 0x98a, "pp"},   {0xda0, 0xda0, "pg"},   {0xed0, 0xed3, "ff"},
+    {0x1400, 0x1401, "pf"}, {0x17d0, 0x17d1, "ff"}, {0xc0000080, 0xc0000080, "pp"},
 };
 
 static void the_rows_are_the_ones_that_are_meant(void **state)
@@ -123,8 +125,12 @@ static void nothing_that_addresses_physical_memory_is_passed(void **state)
         if (msr_rows[i].memory == MSR_MEMORY_PHYSICAL)
             assert_int_not_equal(msr_rows[i].write, MSR_PASS);
     }
-    static const uint32_t known[] = {MSR_IA32_RTIT_OUTPUT_BASE, MSR_IA32_RTIT_OUTPUT_MASK_PTRS,
-                                     MSR_IA32_APIC_BASE, 0x17d0, 0xed2, 0x982};
+    static const uint32_t known[] = {MSR_IA32_RTIT_OUTPUT_BASE,
+                                     MSR_IA32_RTIT_OUTPUT_MASK_PTRS,
+                                     MSR_IA32_APIC_BASE,
+                                     0x17d0,
+                                     0xed2,
+                                     0x982};
     for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
         assert_int_equal(row_of(known[i])->memory, MSR_MEMORY_PHYSICAL);
 }
@@ -132,8 +138,8 @@ static void nothing_that_addresses_physical_memory_is_passed(void **state)
 static void an_index_outside_the_bitmap_is_a_gp(void **state)
 {
     (void)state;
-    static const uint32_t outside[] = {0x2000, 0x40000000, 0x400000f0, 0xbfffffff, 0xc0002000,
-                                       0xdeadbeef, 0xffffffff};
+    static const uint32_t outside[] = {0x2000,     0x40000000, 0x400000f0, 0xbfffffff,
+                                       0xc0002000, 0xdeadbeef, 0xffffffff};
     for (unsigned i = 0; i < ARRAY_SIZE(outside); i++) {
         assert_int_equal(read_rule(outside[i]), MSR_DO_FAULT);
         assert_int_equal(write_rule(outside[i], 0), MSR_DO_FAULT);
@@ -143,9 +149,16 @@ static void an_index_outside_the_bitmap_is_a_gp(void **state)
 static void what_a_guest_uses_all_day_does_not_exit(void **state)
 {
     (void)state;
-    static const uint32_t hot[] = {MSR_IA32_TSC, MSR_IA32_TSC_DEADLINE, MSR_IA32_EFER,
-                                   MSR_IA32_KERNEL_GS_BASE, MSR_IA32_FS_BASE, MSR_IA32_PAT,
-                                   MSR_IA32_SPEC_CTRL, MSR_IA32_LSTAR, 0x830, 0x80b};
+    static const uint32_t hot[] = {MSR_IA32_TSC,
+                                   MSR_IA32_TSC_DEADLINE,
+                                   MSR_IA32_EFER,
+                                   MSR_IA32_KERNEL_GS_BASE,
+                                   MSR_IA32_FS_BASE,
+                                   MSR_IA32_PAT,
+                                   MSR_IA32_SPEC_CTRL,
+                                   MSR_IA32_LSTAR,
+                                   0x830,
+                                   0x80b};
     uint8_t bitmap[MSR_BITMAP_BYTES];
     msr_bitmap_build(bitmap, &policy);
     for (unsigned i = 0; i < ARRAY_SIZE(hot); i++)
@@ -266,10 +279,10 @@ static void apic_modes_change_as_the_sdm_draws_it(void **state)
         uint64_t from, to;
         enum msr_action action;
     } steps[] = {
-        {OFF, OFF, MSR_DO_NATIVE},      {OFF, XAPIC, MSR_DO_NATIVE},
-        {OFF, X2APIC, MSR_DO_FAULT},    {XAPIC, OFF, MSR_DO_NATIVE},
-        {XAPIC, XAPIC, MSR_DO_NATIVE},  {XAPIC, X2APIC, MSR_DO_NATIVE},
-        {X2APIC, OFF, MSR_DO_NATIVE},   {X2APIC, XAPIC, MSR_DO_FAULT},
+        {OFF, OFF, MSR_DO_NATIVE},       {OFF, XAPIC, MSR_DO_NATIVE},
+        {OFF, X2APIC, MSR_DO_FAULT},     {XAPIC, OFF, MSR_DO_NATIVE},
+        {XAPIC, XAPIC, MSR_DO_NATIVE},   {XAPIC, X2APIC, MSR_DO_NATIVE},
+        {X2APIC, OFF, MSR_DO_NATIVE},    {X2APIC, XAPIC, MSR_DO_FAULT},
         {X2APIC, X2APIC, MSR_DO_NATIVE},
     };
     assert_true(msr_write_needs_now(MSR_IA32_APIC_BASE));

@@ -61,8 +61,8 @@ static void the_fields_of_a_group_are_numbered_without_holes(void **state)
 static void an_unlisted_encoding_is_not_found(void **state)
 {
     (void)state;
-    static const uint32_t unlisted[] = {0x0001, 0x000A, 0x2001, 0x482C, 0x681F, 0x6C1E, 0x10000,
-                                        0x1681E, 0xFFFFFFFF};
+    static const uint32_t unlisted[] = {0x0001, 0x000A,  0x2001,  0x482C,    0x681F,
+                                        0x6C1E, 0x10000, 0x1681E, 0xFFFFFFFF};
     for (size_t i = 0; i < ARRAY_SIZE(unlisted); i++)
         assert_null(vmcs_field_find(unlisted[i]));
 }
@@ -72,31 +72,64 @@ static void an_unlisted_encoding_is_not_found(void **state)
 static void encodings_are_those_of_the_sdm(void **state)
 {
     (void)state;
-    const struct { uint32_t encoding; struct vmcs_field field; } known[] = {
-        {0x0000, VMCS_VPID}, {0x0802, VMCS_GUEST_CS_SELECTOR}, {0x080E, VMCS_GUEST_TR_SELECTOR},
-        {0x0812, VMCS_PML_INDEX}, {0x0C0C, VMCS_HOST_TR_SELECTOR}, {0x2000, VMCS_IO_BITMAP_A},
-        {0x2004, VMCS_MSR_BITMAP}, {0x2010, VMCS_TSC_OFFSET}, {0x201A, VMCS_EPT_POINTER},
-        {0x202C, VMCS_XSS_EXITING_BITMAP}, {0x2034, VMCS_TERTIARY_CONTROLS},
-        {0x2044, VMCS_SECONDARY_VM_EXIT_CONTROLS}, {0x204C, VMCS_SPEC_CTRL_SHADOW},
-        {0x2400, VMCS_GUEST_PHYSICAL_ADDRESS}, {0x2800, VMCS_VMCS_LINK_POINTER},
-        {0x2802, VMCS_GUEST_IA32_DEBUGCTL}, {0x2806, VMCS_GUEST_IA32_EFER},
-        {0x280A, VMCS_GUEST_PDPTE0}, {0x2818, VMCS_GUEST_IA32_PKRS},
-        {0x2C02, VMCS_HOST_IA32_EFER}, {0x4000, VMCS_PIN_CONTROLS},
-        {0x4002, VMCS_PRIMARY_CONTROLS}, {0x4004, VMCS_EXCEPTION_BITMAP},
-        {0x400C, VMCS_VM_EXIT_CONTROLS}, {0x4012, VMCS_VM_ENTRY_CONTROLS},
-        {0x4016, VMCS_VM_ENTRY_INTERRUPTION_INFO}, {0x401E, VMCS_SECONDARY_CONTROLS},
-        {0x4024, VMCS_INSTRUCTION_TIMEOUT_CONTROL}, {0x4400, VMCS_VM_INSTRUCTION_ERROR},
-        {0x4402, VMCS_EXIT_REASON}, {0x4408, VMCS_IDT_VECTORING_INFO},
-        {0x440C, VMCS_VM_EXIT_INSTRUCTION_LENGTH}, {0x4800, VMCS_GUEST_ES_LIMIT},
-        {0x4816, VMCS_GUEST_CS_ACCESS_RIGHTS}, {0x4824, VMCS_GUEST_INTERRUPTIBILITY_STATE},
-        {0x4826, VMCS_GUEST_ACTIVITY_STATE}, {0x482E, VMCS_VMX_PREEMPTION_TIMER_VALUE},
-        {0x4C00, VMCS_HOST_IA32_SYSENTER_CS}, {0x6000, VMCS_CR0_GUEST_HOST_MASK},
-        {0x6006, VMCS_CR4_READ_SHADOW}, {0x6400, VMCS_EXIT_QUALIFICATION},
-        {0x640A, VMCS_GUEST_LINEAR_ADDRESS}, {0x6800, VMCS_GUEST_CR0}, {0x6804, VMCS_GUEST_CR4},
-        {0x6808, VMCS_GUEST_CS_BASE}, {0x681A, VMCS_GUEST_DR7}, {0x681C, VMCS_GUEST_RSP},
-        {0x681E, VMCS_GUEST_RIP}, {0x6820, VMCS_GUEST_RFLAGS},
-        {0x6822, VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS}, {0x6C00, VMCS_HOST_CR0},
-        {0x6C08, VMCS_HOST_GS_BASE}, {0x6C14, VMCS_HOST_RSP}, {0x6C16, VMCS_HOST_RIP},
+    const struct {
+        uint32_t encoding;
+        struct vmcs_field field;
+    } known[] = {
+        {0x0000, VMCS_VPID},
+        {0x0802, VMCS_GUEST_CS_SELECTOR},
+        {0x080E, VMCS_GUEST_TR_SELECTOR},
+        {0x0812, VMCS_PML_INDEX},
+        {0x0C0C, VMCS_HOST_TR_SELECTOR},
+        {0x2000, VMCS_IO_BITMAP_A},
+        {0x2004, VMCS_MSR_BITMAP},
+        {0x2010, VMCS_TSC_OFFSET},
+        {0x201A, VMCS_EPT_POINTER},
+        {0x202C, VMCS_XSS_EXITING_BITMAP},
+        {0x2034, VMCS_TERTIARY_CONTROLS},
+        {0x2044, VMCS_SECONDARY_VM_EXIT_CONTROLS},
+        {0x204C, VMCS_SPEC_CTRL_SHADOW},
+        {0x2400, VMCS_GUEST_PHYSICAL_ADDRESS},
+        {0x2800, VMCS_VMCS_LINK_POINTER},
+        {0x2802, VMCS_GUEST_IA32_DEBUGCTL},
+        {0x2806, VMCS_GUEST_IA32_EFER},
+        {0x280A, VMCS_GUEST_PDPTE0},
+        {0x2818, VMCS_GUEST_IA32_PKRS},
+        {0x2C02, VMCS_HOST_IA32_EFER},
+        {0x4000, VMCS_PIN_CONTROLS},
+        {0x4002, VMCS_PRIMARY_CONTROLS},
+        {0x4004, VMCS_EXCEPTION_BITMAP},
+        {0x400C, VMCS_VM_EXIT_CONTROLS},
+        {0x4012, VMCS_VM_ENTRY_CONTROLS},
+        {0x4016, VMCS_VM_ENTRY_INTERRUPTION_INFO},
+        {0x401E, VMCS_SECONDARY_CONTROLS},
+        {0x4024, VMCS_INSTRUCTION_TIMEOUT_CONTROL},
+        {0x4400, VMCS_VM_INSTRUCTION_ERROR},
+        {0x4402, VMCS_EXIT_REASON},
+        {0x4408, VMCS_IDT_VECTORING_INFO},
+        {0x440C, VMCS_VM_EXIT_INSTRUCTION_LENGTH},
+        {0x4800, VMCS_GUEST_ES_LIMIT},
+        {0x4816, VMCS_GUEST_CS_ACCESS_RIGHTS},
+        {0x4824, VMCS_GUEST_INTERRUPTIBILITY_STATE},
+        {0x4826, VMCS_GUEST_ACTIVITY_STATE},
+        {0x482E, VMCS_VMX_PREEMPTION_TIMER_VALUE},
+        {0x4C00, VMCS_HOST_IA32_SYSENTER_CS},
+        {0x6000, VMCS_CR0_GUEST_HOST_MASK},
+        {0x6006, VMCS_CR4_READ_SHADOW},
+        {0x6400, VMCS_EXIT_QUALIFICATION},
+        {0x640A, VMCS_GUEST_LINEAR_ADDRESS},
+        {0x6800, VMCS_GUEST_CR0},
+        {0x6804, VMCS_GUEST_CR4},
+        {0x6808, VMCS_GUEST_CS_BASE},
+        {0x681A, VMCS_GUEST_DR7},
+        {0x681C, VMCS_GUEST_RSP},
+        {0x681E, VMCS_GUEST_RIP},
+        {0x6820, VMCS_GUEST_RFLAGS},
+        {0x6822, VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS},
+        {0x6C00, VMCS_HOST_CR0},
+        {0x6C08, VMCS_HOST_GS_BASE},
+        {0x6C14, VMCS_HOST_RSP},
+        {0x6C16, VMCS_HOST_RIP},
     };
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         assert_int_equal(known[i].field.encoding, known[i].encoding);
@@ -104,7 +137,7 @@ static void encodings_are_those_of_the_sdm(void **state)
 
 static uint64_t value_of_width(enum vmcs_width width, uint64_t value)
 {
-    return width == VMCS_WIDTH_16 ? (uint16_t)value
+    return width == VMCS_WIDTH_16   ? (uint16_t)value
            : width == VMCS_WIDTH_32 ? (uint32_t)value
                                     : value;
 }
@@ -216,7 +249,8 @@ static void a_failed_write_panics_with_field_and_error(void **state)
 static bool compiles(const char *statement)
 {
     FILE *compiler = popen("gcc -std=gnu11 -I. -Wall -Wextra -Werror -fsyntax-only -x c - "
-                           "2>/dev/null", "w");
+                           "2>/dev/null",
+                           "w");
     assert_non_null(compiler);
     fprintf(compiler,
             "#include \"vmx/vmcs.h\"\n"
@@ -232,12 +266,12 @@ static void wrong_use_of_a_field_does_not_compile(void **state)
     assert_true(compiles("vmcs_write(GUEST_RIP, v)"));
     assert_true(compiles("vmcs_write(GUEST_RIP, vmcs_read(GUEST_RSP))"));
     assert_true(compiles("v = vmcs_read(EXIT_REASON)"));
-    assert_false(compiles("vmcs_write(EXIT_REASON, v)"));          /* read-only */
+    assert_false(compiles("vmcs_write(EXIT_REASON, v)"));            /* read-only */
     assert_false(compiles("vmcs_write(GUEST_PHYSICAL_ADDRESS, v)")); /* read-only */
-    assert_false(compiles("vmcs_write(GUEST_RIP, GUEST_RSP)"));    /* a field as a value */
+    assert_false(compiles("vmcs_write(GUEST_RIP, GUEST_RSP)"));      /* a field as a value */
     assert_false(compiles("vmcs_write(GUEST_RIP, VMCS_GUEST_RSP)"));
     assert_false(compiles("vmcs_write_field(VMCS_GUEST_RIP, VMCS_GUEST_RSP)"));
-    assert_false(compiles("vmcs_write_field(0x681E, v)"));         /* a number as a field */
+    assert_false(compiles("vmcs_write_field(0x681E, v)")); /* a number as a field */
     assert_false(compiles("v = VMCS_GUEST_RIP"));
     assert_false(compiles("v = vmcs_read(GUEST_R1P)"));
 }
@@ -318,8 +352,8 @@ static void exceptions_with_an_error_code_are_eight(void **state)
     (void)state;
     unsigned count = 0;
     for (unsigned vector = 0; vector < 300; vector++) {
-        bool expected = vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 ||
-                        vector == 21;
+        bool expected =
+            vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21;
         assert_int_equal(exception_pushes_error_code(vector), expected);
         count += expected;
     }

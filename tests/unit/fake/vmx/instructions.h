@@ -41,9 +41,12 @@ static inline bool fake_vmcs_has(uint32_t encoding)
 static inline uint64_t fake_vmcs_clip(uint32_t encoding, uint64_t value)
 {
     switch (VMCS_ENCODING_WIDTH(encoding)) {
-    case VMCS_WIDTH_16: return (uint16_t)value;
-    case VMCS_WIDTH_32: return (uint32_t)value;
-    default: return value;
+    case VMCS_WIDTH_16:
+        return (uint16_t)value;
+    case VMCS_WIDTH_32:
+        return (uint32_t)value;
+    default:
+        return value;
     }
 }
 
@@ -89,7 +92,7 @@ static inline MUST_CHECK enum vmx_result vmx_invept(enum invept_type type, uint6
     (void)eptp;
     fake_vmcs.invepts++;
     return type == INVEPT_SINGLE_CONTEXT || type == INVEPT_ALL_CONTEXT ? VMX_SUCCEED
-                                                                      : VMX_FAIL_VALID;
+                                                                       : VMX_FAIL_VALID;
 }
 
 static inline MUST_CHECK enum vmx_result vmx_invvpid(enum invvpid_type type, uint16_t vpid,
