@@ -231,7 +231,7 @@ _Noreturn void stop_guest(const char *text, ...)
     va_list arguments;
     take_over(cpu);
     va_start(arguments, text);
-    print_headline("guest", text, arguments);
+    print_headline("orlop: guest stopped", text, arguments);
     va_end(arguments);
     print_rest(cpu);
 }

@@ -9,7 +9,7 @@
 #include "mm/host_tables.h"
 
 #define CPU_PAGES  (LAYOUT_SLOT_STACK_PAGES + LAYOUT_SLOT_VCPU_PAGES + 1 + 3)
-#define VMX_PAGES  2 /* the VMXON region and the VMCS */
+#define VMX_PAGES  6 /* the VMXON region, the VMCS, four scratch pages (vmx/vmx_cpu.h) */
 #define MISC_PAGES 8 /* MSR bitmap, the trampoline's copies, and some to spare */
 #define LIMIT      GIB(4)
 

@@ -2,7 +2,7 @@
 """Runs Orlop in an emulator with its serial line on this terminal: `make run`.
 
 Exit status: 0 the guest powered off (or you left with Ctrl-a x), 1 Orlop refused, panicked or
-stopped a guest that triple-faulted, 2 the emulator failed, 3 time limit, 128+N signal N.
+stopped the guest for its own fault, 2 the emulator failed, 3 time limit, 128+N signal N.
 """
 
 import argparse
@@ -26,9 +26,12 @@ ESCAPE = b"\x01"  # Ctrl-a
 HELP = "Ctrl-a x: end   Ctrl-a a: send Ctrl-a   Ctrl-a h: this help   other keys: to the guest"
 DEFAULT_TIMEOUT = 600       # seconds, where nobody watches
 QUIET_SECONDS = 1.0         # after a refusal or a panic: the report is over when the line is quiet
-VERDICT = re.compile(rb"orlop: (refused|panic):|guest: triple fault")
-VERDICT_NAMES = {b"refused": "Orlop refused to run", b"panic": "Orlop panicked",
-                 None: "the guest triple-faulted and Orlop stopped it"}
+VERDICT = re.compile(rb"orlop: (refused|panic|guest stopped|done):")
+# What each means, and the status that it gives.
+VERDICTS = {b"refused": ("Orlop refused to run", ORLOP_STOPPED),
+            b"panic": ("Orlop panicked", ORLOP_STOPPED),
+            b"guest stopped": ("Orlop stopped the guest", ORLOP_STOPPED),
+            b"done": ("Orlop did what it was asked to", POWERED_OFF)}
 
 
 class Ended(BaseException):
@@ -111,6 +114,7 @@ class Verdict:
 
     def __init__(self):
         self.text = ""
+        self.status = POWERED_OFF
         self._rest = b""
 
     def feed(self, data):
@@ -122,7 +126,7 @@ class Verdict:
         for line in [*lines, self._rest]:
             found = VERDICT.search(line)
             if found:
-                self.text = VERDICT_NAMES[found.group(1)]
+                self.text, self.status = VERDICTS[found.group(1)]
                 return True
         self._rest = self._rest[-4096:]
         return False
@@ -159,14 +163,14 @@ class Session:
         if line in readable and not self._from_machine():
             return self._machine_ended()
         if sys.stdin in readable and self._from_keys():
-            return ORLOP_STOPPED if self.verdict.text else POWERED_OFF
+            return self.verdict.status
         if line in writable:
             del self.to_guest[:self._send()]
         if self.quiet_since and now - self.quiet_since > QUIET_SECONDS:
             self.quiet_since = None
             if not self.terminal:
                 say(self.verdict.text)
-                return ORLOP_STOPPED
+                return self.verdict.status
             say(f"{self.verdict.text}; Ctrl-a x ends")
         if self.deadline and now > self.deadline:
             say("time limit reached")
@@ -212,7 +216,7 @@ class Session:
         outcome = self.emulator.outcome()
         if self.verdict.text:
             say(f"{self.verdict.text}; then the machine {_sentence(outcome)}")
-            return ORLOP_STOPPED
+            return self.verdict.status
         if outcome.end is End.POWEROFF:
             say("the guest powered off")
             return POWERED_OFF

@@ -24,6 +24,6 @@ struct icr_message {
 /* What a write of `icr` (both halves) to the ICR means. */
 struct icr_message icr_decode(uint64_t icr, bool x2apic);
 
-/* Whether the CPU `apic_id`, with `logical_id` as its own LDR and DFR give it, is meant by what the
- * CPU `sender` wrote. Messages that reset or start never reach their sender. */
+/* Whether the CPU `apic_id` is meant by what the CPU `sender` wrote; a logical destination of xAPIC
+ * mode is taken as the flat model's, bit n for id n. Messages that reset or start never reach their sender. */
 bool icr_reaches(const struct icr_message *message, uint32_t sender, uint32_t apic_id);

@@ -1,7 +1,7 @@
 /* The guest's general registers as the exit stub stores them. The stub's stack pointer starts just
  * past the struct, so the fifteen pushes go from r15 down to rax. The last five are those that
  * every C function keeps: the fast way out does not reload them, and a handler that changes one
- * says so (guest_register_set). RSP is not among them: VM entry and exit switch it. */
+ * says so (exit_set_register, vmx/exit.h). RSP is not among them: VM entry and exit switch it. */
 #pragma once
 
 #include "base/types.h"

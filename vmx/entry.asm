@@ -1,7 +1,7 @@
 ; VM exit and VM entry: the one path that every exit takes.
 ;
 ;   1. VM exit      loads RIP, RSP, CR0, CR3, CR4, segments, GS base, EFER, PAT, DR7 = 400h and
-;                   DEBUGCTL = 0 from the VMCS (SDM vol. 3C, 27.5 "Loading Host State")
+;                   DEBUGCTL = 0 from the VMCS (SDM vol. 3C, 28.5 "Loading Host State")
 ;   2. vmx_exit     pushes the fifteen other registers; RSP then points at struct vmx_cpu, below which
 ;                   the host's stack lies
 ;   3. C            handles the exit; it keeps rbp and r12 to r15, as every C function does
@@ -139,7 +139,7 @@ vmx_idle_over:
 
 ; The exit stub under `exitcost`: the same, with the TSC read first and last. HOST_RIP points here
 ; instead, so the usual stub has not one instruction for it. The registers are stored before the TSC
-; can be read, and reloaded after; 17 + 12 instructions are added in vmx_count_ticks' report.
+; can be read, and reloaded after; the report that ends a run shows the mean of each reason (vmx/exit_fatal.c).
         align 64
 global vmx_exit_measured
 vmx_exit_measured:

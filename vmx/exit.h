@@ -20,6 +20,7 @@ enum exit_next handle_triple_fault(struct vmx_cpu *vcpu);
 enum exit_next handle_init(struct vmx_cpu *vcpu);
 enum exit_next handle_sipi(struct vmx_cpu *vcpu);
 enum exit_next handle_nmi_window(struct vmx_cpu *vcpu);
+enum exit_next handle_task_switch(struct vmx_cpu *vcpu);
 enum exit_next handle_getsec(struct vmx_cpu *vcpu);
 enum exit_next handle_invd(struct vmx_cpu *vcpu);
 enum exit_next handle_vmcall(struct vmx_cpu *vcpu);
@@ -35,7 +36,7 @@ enum exit_next handle_preemption_timer(struct vmx_cpu *vcpu);
 enum exit_next handle_xsetbv(struct vmx_cpu *vcpu);
 enum exit_next handle_unexpected(struct vmx_cpu *vcpu);
 
-/* CPUID of leaves that are not all native (vmx/exit_cpuid.c). */
+/* CPUID of leaves that are not all native (vmx/exit_instructions.c). */
 void exit_cpuid_filtered(struct vmx_cpu *vcpu, uint32_t leaf, uint32_t subleaf);
 
 /* Called by vmx/entry.asm. */

@@ -31,8 +31,7 @@ static bool load_pdptes(const struct vmx_cpu *vcpu, uint64_t cr3)
     uint64_t entries[4];
     if (guest_read(&vcpu->cpu->windows[0], entries, GPA(cr3 & BITS(31, 5)), sizeof(entries)) !=
         ERROR_NONE)
-        for (unsigned i = 0; i < 4; i++)
-            entries[i] = 0; /* in Orlop's range: absent memory, nothing is present */
+        return false; /* in Orlop's range: ones, which are no PDPTEs */
     for (unsigned i = 0; i < 4; i++)
         if (!pdpte_legal(entries[i], vmx_physical_bits(&machine.caps)))
             return false;
@@ -90,6 +89,32 @@ static enum exit_next write_cr4(const struct vmx_cpu *vcpu, const struct cr_stat
     return NEXT_ADVANCE;
 }
 
+/* CR3 exits only on a CPU whose controls force it (no TRUE capability MSRs). Bit 63 asks for no flush,
+ * and is not kept (SDM vol. 3A, 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure
+ * Caches"). */
+static enum exit_next write_cr3(const struct vmx_cpu *vcpu, const struct cr_state *now,
+                                uint64_t value)
+{
+    bool pae = (now->cr0 & CR0_PG) && (now->cr4 & CR4_PAE) && !(now->efer & EFER_LMA);
+    uint64_t allowed = BITS(vmx_physical_bits(&machine.caps) - 1, 0);
+    if (now->cr4 & CR4_PCIDE)
+        value &= ~CR3_NO_FLUSH;
+    if ((now->efer & EFER_LMA) && (value & ~allowed))
+        return NEXT_GP;
+    if (pae && !load_pdptes(vcpu, value))
+        return NEXT_GP;
+    vmcs_write(GUEST_CR3, value);
+    vmx_flush_linear();
+    return NEXT_ADVANCE;
+}
+
+static enum exit_next read_cr3(struct vmx_cpu *vcpu, uint64_t qualification)
+{
+    unsigned number = (unsigned)bits_get(qualification, CR_ACCESS_REGISTER_MASK);
+    exit_set_register(vcpu, number, vmcs_read(GUEST_CR3));
+    return NEXT_ADVANCE;
+}
+
 /* The bits of CR4 that any mode may change, without a check or a flush: an OS toggles OSXSAVE and
  * PKE once a CPU, and sees the exit only because the host's CR4 follows them. */
 #define CR4_FREE                                                                                   \
@@ -123,15 +148,17 @@ static __attribute__((noinline)) enum exit_next cr_access_judged(struct vmx_cpu 
         return write_cr0(vcpu, &now, cr0_clts_value(now.cr0));
     case CR_ACCESS_TYPE_LMSW:
         return write_cr0(vcpu, &now, cr0_lmsw_value(now.cr0, (uint16_t)source));
-    case CR_ACCESS_TYPE_MOV_TO_CR:
+    case CR_ACCESS_TYPE_MOV_FROM_CR:
+        return number == 3 ? read_cr3(vcpu, qualification) : handle_unexpected(vcpu);
+    default: /* MOV to CR: two bits have four values */
         break;
-    default:
-        return handle_unexpected(vcpu);
     }
     uint64_t value =
         exit_get_register(vcpu, (unsigned)bits_get(qualification, CR_ACCESS_REGISTER_MASK));
     if (!(now.efer & EFER_LMA) || !now.cs_l)
         value = (uint32_t)value;
+    if (number == 3)
+        return write_cr3(vcpu, &now, value);
     if (number == 0)
         return write_cr0(vcpu, &now, value);
     if (number == 4)

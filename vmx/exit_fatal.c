@@ -32,12 +32,22 @@ static void dump_registers(const struct guest_registers *r)
     log_print("  r13 %016llx r14 %016llx r15 %016llx\n", U(r->r13), U(r->r14), U(r->r15));
 }
 
+/* With `exitcost`, the mean number of ticks between the two readings of the exit stub too. */
+static void dump_count(const struct vmx_cpu *vcpu, uint32_t reason)
+{
+    uint64_t count = vcpu->exits[reason];
+    log_print("  %-28s %llu", exit_reason_name(reason), U(count));
+    if (vcpu->exit_ticks[reason])
+        log_print(", %llu ticks each", U(vcpu->exit_ticks[reason] / count));
+    log_print("\n");
+}
+
 static void dump_exits(const struct vmx_cpu *vcpu)
 {
     log_print("exits by reason:\n");
     for (uint32_t reason = 0; reason < EXIT_REASON_COUNT; reason++)
         if (vcpu->exits[reason])
-            log_print("  %-28s %llu\n", exit_reason_name(reason), U(vcpu->exits[reason]));
+            dump_count(vcpu, reason);
     log_print("last exits, oldest first:\n");
     for (unsigned back = SHOWN_EXITS; back > 0; back--) {
         uint8_t place = (uint8_t)(vcpu->history_next - back);

@@ -1,5 +1,5 @@
 /* Every basic exit reason, typed once: number, name, the SDM's words and the function that handles
- * it. The table makes the enum, the names, the counters, and the `switch` of direct calls in the
+ * it. The table makes the enum, the names, the counters, and the table of calls in the
  * dispatcher. `handle_unexpected` stands where Orlop's controls never cause the exit: it names and
  * dumps it, and never skips an instruction. Numbers not listed are reserved and end there too.
  * Source: Intel SDM (325462-083US) vol. 3, Appendix C, VMX Basic Exit Reasons. */
@@ -18,7 +18,7 @@
     X(6, OTHER_SMI, "other SMI", handle_unexpected)                                                \
     X(7, INTERRUPT_WINDOW, "interrupt window", handle_unexpected)                                  \
     X(8, NMI_WINDOW, "NMI window", handle_nmi_window)                                              \
-    X(9, TASK_SWITCH, "task switch", handle_unexpected)                                            \
+    X(9, TASK_SWITCH, "task switch", handle_task_switch)                                            \
     X(10, CPUID, "CPUID", handle_cpuid)                                                            \
     X(11, GETSEC, "GETSEC", handle_getsec)                                                         \
     X(12, HLT, "HLT", handle_unexpected)                                                           \

@@ -11,6 +11,7 @@
 #include "vmx/capabilities.h"
 #include "vmx/exit_reasons.h"
 
+/* kernel/place.c counts the scratch pages. */
 #define VMX_SINK_PAGES 4   /* two operands, each across a page boundary */
 #define VMX_HISTORY    256 /* as many as a byte counts, so that the index wraps by itself */
 

@@ -26,16 +26,18 @@ TAIL_LINES = 40
 
 REFUSED = re.compile(r"orlop: refused:")
 PANIC = re.compile(r"orlop: panic:")
-TRIPLE_FAULT = re.compile(r"guest: triple fault")
+STOPPED = re.compile(r"orlop: guest stopped:")
+DONE = re.compile(r"orlop: done:")
 GUEST_FAILS = re.compile(r"^\w+ (FAIL|ERROR)\b")
 # How a boot may end: the line's last word (None: the machine's end counts); what may not appear.
 ENDS = {
-    "poweroff": (None, (REFUSED, PANIC, TRIPLE_FAULT)),
+    "poweroff": (None, (REFUSED, PANIC, STOPPED)),
     "reset": (None, (PANIC,)),
-    "lines": (None, (REFUSED, PANIC, TRIPLE_FAULT)),
-    "refused": (REFUSED, (PANIC, TRIPLE_FAULT)),
+    "lines": (None, (REFUSED, PANIC, STOPPED)),
+    "refused": (REFUSED, (PANIC, STOPPED)),
     "panic": (PANIC, (REFUSED,)),
-    "triple-fault": (TRIPLE_FAULT, (REFUSED, PANIC)),
+    "guest-stopped": (STOPPED, (REFUSED, PANIC)),
+    "done": (DONE, (REFUSED, PANIC, STOPPED)),
 }
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

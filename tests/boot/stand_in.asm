@@ -193,5 +193,5 @@ says_refused: db '[0.000009] cpu0 orlop: refused: the stand-in was told to refus
               db '[0.000010] cpu0 orlop: last line after the refusal', 13, 10, 0
 says_panic:   db '[0.000009] cpu0 orlop: panic: the stand-in was told to panic', 13, 10
               db '[0.000010] cpu0 orlop: last line after the panic', 13, 10, 0
-says_fault:   db '[0.000009] cpu0 guest: triple fault', 13, 10, 0
+says_fault:   db '[0.000009] cpu0 orlop: guest stopped: triple fault', 13, 10, 0
 image_end:

@@ -17,7 +17,7 @@ def case(**fields):
 @pytest.mark.parametrize("emulator", EMULATORS)
 @pytest.mark.parametrize("word, end", [
     ("poweroff", "poweroff"), ("refused", "refused"), ("panic", "panic"), ("reset", "reset"),
-    ("fault", "triple-fault"), ("hang", "lines"),
+    ("fault", "guest-stopped"), ("hang", "lines"),
 ])
 def test_each_end_is_known(stand_in, tmp_path, emulator, word, end):
     expect = [f"command line: {word}"]
@@ -32,8 +32,8 @@ def test_each_end_is_known(stand_in, tmp_path, emulator, word, end):
     ("refused", "poweroff", "forbidden: .*orlop: refused"),
     ("refused", "panic", "forbidden: .*orlop: refused"),
     ("panic", "refused", "forbidden: .*orlop: panic"),
-    ("fault", "poweroff", "forbidden: .*triple fault"),
-    ("fault", "lines", "forbidden: .*triple fault"),
+    ("fault", "poweroff", "forbidden: .*guest stopped"),
+    ("fault", "lines", "forbidden: .*guest stopped"),
     ("triple", "poweroff", "triple fault|reset"),
     ("hang", "poweroff", "time limit"),
 ])

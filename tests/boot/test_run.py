@@ -60,7 +60,7 @@ def wait_until_gone(folder):
     ("poweroff", 0, "the guest powered off"),
     ("refused", 1, "Orlop refused to run"),
     ("panic", 1, "Orlop panicked"),
-    ("fault", 1, "the guest triple-faulted"),
+    ("fault", 1, "Orlop stopped the guest"),
 ])
 def test_exit_status_tells_how_the_machine_ended(stand_in, tmp_path, emulator, word, status, says):
     result = run_without_terminal(stand_in, tmp_path, "--emu", emulator, "--append", word)
