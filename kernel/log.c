@@ -11,6 +11,7 @@
 
 #define EARLY_RECORDS  16
 #define LINE_BYTES     (LOG_RECORD_TEXT + 48)
+#define KICK_LINES     4      /* two CPUs that log at once must not each leave it to the other */
 #define LINE_PERIOD_US 250000 /* four lines a second, once the port is the guest's */
 
 static struct log_record early_records[EARLY_RECORDS];
@@ -83,10 +84,10 @@ static void drain_all(void)
 static void call_bsp(const struct cpu *cpu)
 {
     struct cpu *bsp = percpu_get(0);
-    if (bsp->attention & ATTENTION_LOG)
+    if (taken || (bsp->attention & ATTENTION_LOG))
         return;
     percpu_attend(bsp, ATTENTION_LOG);
-    if (cpu != bsp && ring.next - cursor <= 1)
+    if (cpu != bsp && ring.next - cursor <= KICK_LINES)
         stop_kick(bsp);
 }
 
@@ -151,6 +152,8 @@ uint64_t log_drain_line(void)
     uint64_t now = time_us();
     if (!log_has_lines())
         return 0;
+    if (next_line_us - now > LINE_PERIOD_US) /* due, or the guest has set the TSC back */
+        next_line_us = now;
     if (now < next_line_us)
         return next_line_us - now;
     next_line_us = now + LINE_PERIOD_US;

@@ -28,9 +28,10 @@ static void read_madt(struct machine_facts *facts)
     }
     facts->madt_address = (uint64_t)madt;
     facts->madt_bytes = (uint32_t)bytes;
-    if (madt_read_cpus(madt, bytes, &facts->madt) != ERROR_NONE)
-        log_warn("acpi", "the MADT is cut short: %u CPUs were listed before the fault",
-                 facts->madt.count);
+    facts->madt_broken =
+        madt_read_cpus(madt, bytes, &facts->madt) != ERROR_NONE || facts->madt.dropped;
+    if (facts->madt_broken)
+        log_warn("acpi", "the MADT cannot be read whole: %u CPUs were listed", facts->madt.count);
 }
 
 static void read_power(struct machine_facts *facts)

@@ -13,6 +13,7 @@ struct machine_facts {
     struct acpi_tables tables;
     struct madt_cpus madt;
     uint64_t madt_address; /* 0: none */
+    bool madt_broken;      /* it ends in the middle, or names more CPUs than fit */
     uint32_t madt_bytes;
     hpa_t scratch; /* a frame for changing the MADT */
     struct power power;

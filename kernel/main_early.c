@@ -4,6 +4,7 @@
 #include "base/hw.h"
 #include "base/log.h"
 #include "base/x86/cr.h"
+#include "base/x86/msr.h"
 #include "include/orlop_abi.h"
 #include "kernel/apic.h"
 #include "kernel/descriptors.h"
@@ -22,8 +23,9 @@
 #define EPT_RESERVE 32 /* tables for what is mapped on first touch, and for sinks */
 #define LOG_RECORDS 512
 #define VGA_TEXT    0xB8000
-#define EARLY_IST   1024 /* of the boot stack's bottom, for NMI, #DF and #MC until the slot */
+#define EARLY_IST   4096 /* of the boot stack's bottom, for NMI, #DF and #MC until the slot */
 
+extern const uint8_t boot_start[], image_load[]; /* linker.ld; physical, as linked */
 static struct cpu early_cpu;
 uint8_t boot_stack[BOOT_STACK_BYTES] __attribute__((aligned(16)));
 
@@ -76,8 +78,10 @@ void main_read_machine(void)
         refuse("the boot loader gave no memory map (multiboot2 tag 6 or 17); start Orlop by GRUB "
                "2.02 or later%s",
                boot.info.efi_services_running ? ", which must end EFI's boot services" : "");
+    /* What the file's boot part holds, the tables in use among it, lies right below the image. */
+    uint64_t boot_part = (uint64_t)image_load - (uint64_t)boot_start;
     if (boot.info.memory_dropped ||
-        facts_read_memory(&boot.info, boot.image.v, boot.image.v + place_image_bytes(),
+        facts_read_memory(&boot.info, boot.image.v - boot_part, boot.image.v + place_image_bytes(),
                           &boot.facts) != ERROR_NONE)
         refuse("the firmware's memory map has more than %u ranges", MEMORY_MAP_MAX);
 }
@@ -106,6 +110,10 @@ void main_check_capabilities(void)
         finish("report complete; paste the lines above into a bug report");
     }
     vmx_requirements_check(&machine.caps, refuse_requirement, NULL);
+    if (boot.facts.madt_broken) /* a CPU that is not started could run guest code outside VMX */
+        refuse(
+            "the firmware's MADT cannot be read whole, so that some CPUs would stay outside VMX; "
+            "update the firmware");
     if (boot.cpus.dropped)
         refuse("%u CPUs are more than the %u that Orlop knows; switch some off in the firmware",
                boot.cpus.count + boot.cpus.dropped, LAYOUT_MAX_CPUS);
@@ -147,9 +155,11 @@ void main_find_place(void)
 
 _Noreturn void main_move(void (*next)(void))
 {
+    panic_set_screen(NULL, 0, 0); /* not mapped until the slot is entered */
     place_build(&boot.needs, &boot.place);
     place_move(&boot.place, boot.image);
-    guest_access_forbid(boot.place.base, boot.place.end);
+    guest_access_forbid(boot.place.base, boot.place.end, vmx_physical_bits(&machine.caps),
+                        hw_rdmsr(MSR_IA32_EFER) & EFER_NXE);
     place_map_slot(0);
     move_to_stack((uint64_t)percpu_slot(0, LAYOUT_SLOT_VCPU), next);
 }

@@ -42,7 +42,7 @@ static void map_screen(void)
  * a bug (SDM vol. 3A, 4.6 "Access Rights"). The APs take CR4 from the BSP. */
 static void protect_supervisor(void)
 {
-    uint64_t cr4 = hw_read_cr4();
+    uint64_t cr4 = hw_read_cr4() | CR4_MCE; /* a machine check is reported, not a shutdown */
     if (machine.caps.cpuid_7_ebx & CPUID_7_EBX_SMEP)
         cr4 |= CR4_SMEP;
     if (machine.caps.cpuid_7_ebx & CPUID_7_EBX_SMAP)
@@ -170,7 +170,9 @@ void main_prepare_guest_cpus(void)
     machine.measure_exits = boot.options.exitcost;
     machine.guest_cpus = boot.guest_cpus;
     const char *why = icr_why_intercepted(&machine.caps, boot.options.sipi);
-    if (why && boot.guest_cpus > 1) {
+    if (!boot.facts.madt_address)
+        why = "there is no MADT, so that other CPUs may be there and outside VMX";
+    if (why && (boot.guest_cpus > 1 || !boot.facts.madt_address)) {
         log_info("smp", "INIT and SIPI by ICR interception: %s", why);
         icr_intercept();
     }
@@ -224,10 +226,20 @@ void main_load_guest(void)
              plan->entry_cs, plan->entry_ip);
 }
 
+/* The guest's first INIT must find its CPUs where they wait for a SIPI. */
+static void wait_for_guests(void)
+{
+    uint64_t start = time_us();
+    for (uint32_t i = 1; i < boot.cpus.count; i++)
+        while (percpu_get(i)->state == CPU_ROOT && time_us() - start < ROOT_BOUND_US)
+            hw_pause();
+}
+
 void main_release(void)
 {
     debug_fault_before_launch(this_cpu());
     log_info("orlop", "launch");
     log_release_serial();
     __atomic_store_n(&stage, STAGE_GUEST, __ATOMIC_RELEASE);
+    wait_for_guests();
 }

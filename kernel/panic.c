@@ -76,8 +76,10 @@ static void take_over(struct cpu *cpu)
         halt_forever();
     }
     if (!__atomic_compare_exchange_n(&owner, &nobody, cpu->number + 1, false, __ATOMIC_SEQ_CST,
-                                     __ATOMIC_SEQ_CST))
+                                     __ATOMIC_SEQ_CST)) {
+        cpu->state = CPU_STOPPED;
         halt_forever();
+    }
     uint32_t deaf = stop_all(STOP_PANIC, STOP_BOUND_US);
     log_take_serial();
     take_screen();

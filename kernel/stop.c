@@ -6,8 +6,8 @@
 
 static uint32_t cpus = 1;
 static volatile uint64_t generation; /* odd while a stop is in force */
-static volatile uint32_t reason_now; /* enum stop_reason */
 static volatile uint32_t requester_taken;
+static volatile bool panicking; /* a stop that is never released */
 
 void stop_set_cpus(uint32_t count) { cpus = count; }
 uint32_t stop_cpus(void) { return cpus; }
@@ -18,20 +18,25 @@ void stop_publish(struct cpu *cpu, enum percpu_state state)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static bool in_force(void) { return __atomic_load_n(&generation, __ATOMIC_SEQ_CST) & 1; }
+static bool in_force(void)
+{
+    return panicking || (__atomic_load_n(&generation, __ATOMIC_SEQ_CST) & 1);
+}
 
 bool stop_has_stopped(const struct cpu *cpu)
 {
     uint32_t state = __atomic_load_n(&cpu->state, __ATOMIC_SEQ_CST);
-    if (state == CPU_ABSENT || state == CPU_LEFT_OUT || state == CPU_WAIT_FOR_SIPI)
+    if (state == CPU_ABSENT || state == CPU_LEFT_OUT || state == CPU_WAIT_FOR_SIPI ||
+        (panicking && state == CPU_STOPPED))
         return true;
     return __atomic_load_n(&cpu->stopped_generation, __ATOMIC_ACQUIRE) == generation;
 }
 
 void stop_kick(struct cpu *cpu)
 {
-    if (__atomic_exchange_n(&cpu->kicked, 1, __ATOMIC_SEQ_CST) == 0)
-        apic_send(cpu->apic_id, APIC_IPI_NMI, 0);
+    if (__atomic_exchange_n(&cpu->kicked, 1, __ATOMIC_SEQ_CST) == 0 &&
+        !apic_send(cpu->apic_id, APIC_IPI_NMI, 0))
+        __atomic_store_n(&cpu->kicked, 0, __ATOMIC_SEQ_CST); /* none is on its way */
 }
 
 void stop_serve(struct cpu *cpu)
@@ -48,7 +53,7 @@ void stop_serve(struct cpu *cpu)
 
 void stop_serve_in_nmi(struct cpu *cpu)
 {
-    if (!in_force() || reason_now != STOP_PANIC || cpu->panicking)
+    if (!panicking || cpu->panicking)
         return;
     cpu->state = CPU_STOPPED;
     cpu->stopped_generation = generation;
@@ -64,15 +69,13 @@ static uint32_t count_running(const struct cpu *self)
     return running;
 }
 
-static bool take_request(struct cpu *self, enum stop_reason reason)
+/* One request at a time. Whoever comes second stands still for the first. */
+static void take_request(struct cpu *self)
 {
     while (__atomic_exchange_n(&requester_taken, 1, __ATOMIC_SEQ_CST) != 0) {
-        if (reason == STOP_PANIC)
-            return false; /* whoever holds it has stopped, or is stopping, the others already */
         stop_serve(self);
         hw_pause();
     }
-    return true;
 }
 
 uint32_t stop_all(enum stop_reason reason, uint64_t bound_us)
@@ -80,10 +83,11 @@ uint32_t stop_all(enum stop_reason reason, uint64_t bound_us)
     struct cpu *self = this_cpu();
     if (cpus == 1)
         return 0;
-    if (take_request(self, reason) || !in_force())
-        generation = generation + 1;
-    reason_now = reason;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (reason == STOP_PANIC)
+        panicking = true;
+    else
+        take_request(self);
+    __atomic_or_fetch(&generation, 1, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < cpus; i++) {
         struct cpu *other = percpu_get(i);
         if (other == self || stop_has_stopped(other))
@@ -99,7 +103,6 @@ uint32_t stop_all(enum stop_reason reason, uint64_t bound_us)
 
 void stop_release(void)
 {
-    reason_now = STOP_NONE;
     __atomic_add_fetch(&generation, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&requester_taken, 0, __ATOMIC_SEQ_CST);
 }

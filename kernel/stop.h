@@ -15,7 +15,7 @@
 
 #include "kernel/percpu.h"
 
-enum stop_reason { STOP_NONE, STOP_PANIC, STOP_WORK };
+enum stop_reason { STOP_PANIC, STOP_WORK };
 
 /* How many CPUs there are, 0 to count-1, all with slots. Set once when they are brought up. */
 void stop_set_cpus(uint32_t count);

@@ -28,6 +28,8 @@ const char *trap_name(uint64_t vector)
 
 static bool fixed_up(struct trap_frame *frame)
 {
+    if (frame->vector != EXCEPTION_GP && frame->vector != EXCEPTION_UD)
+        return false;
     for (uint64_t i = 0; i < fault_fixup_count; i++) {
         if (frame->rip == fault_fixups[i].at) {
             frame->rip = fault_fixups[i].resume;

@@ -7,10 +7,13 @@
 #include "lib/string.h"
 #include "mm/host_tables.h"
 
-static uint64_t forbidden_base, forbidden_end;
+static uint64_t forbidden_base, forbidden_end, limit;
+static uint64_t window_rights = PTE_P | PTE_W;
 
-void guest_access_forbid(hpa_t base, hpa_t end)
+void guest_access_forbid(hpa_t base, hpa_t end, unsigned physical_bits, bool nx)
 {
+    limit = BIT(physical_bits);
+    window_rights = PTE_P | PTE_W | (nx ? PTE_NX : 0);
     forbidden_base = base.v;
     forbidden_end = end.v;
 }
@@ -27,15 +30,14 @@ void guest_access_open_windows(struct window *windows, uint32_t number)
 static bool allowed(uint64_t base, uint64_t bytes)
 {
     uint64_t end = base + bytes;
-    return end >= base && end <= PTE_ADDRESS + PAGE_SIZE &&
-           (end <= forbidden_base || base >= forbidden_end);
+    return end >= base && end <= limit && (end <= forbidden_base || base >= forbidden_end);
 }
 
 /* The byte at `address`, reachable to the end of its page. Write-back in the tables: the MTRRs and
  * with them the device's own type decide. */
 static uint8_t *open_window(const struct window *window, uint64_t address)
 {
-    *window->entry = (address & PTE_ADDRESS) | PTE_P | PTE_W;
+    *window->entry = (address & PTE_ADDRESS) | window_rights;
     hw_invlpg((uint64_t)window->address);
     return window->address + (address & PAGE_MASK);
 }

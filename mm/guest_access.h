@@ -12,8 +12,10 @@ struct window {
     uint8_t *address; /* where it shows */
 };
 
-/* What may not be touched: Orlop's own range. Set once at boot. */
-void guest_access_forbid(hpa_t base, hpa_t end);
+/* What may not be touched: Orlop's own range, and what lies beyond the processor's physical
+ * addresses, whose bits are reserved in a page-table entry. Set once at boot; `nx`: EFER.NXE is on.
+ */
+void guest_access_forbid(hpa_t base, hpa_t end, unsigned physical_bits, bool nx);
 
 /* The windows of the CPU in slot `number`. Its slot's tables exist. */
 void guest_access_open_windows(struct window *windows, uint32_t number);

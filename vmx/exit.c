@@ -174,27 +174,47 @@ void vmx_count_ticks(struct vmx_cpu *vcpu, uint64_t tsc)
         vcpu->exit_ticks[reason] += tsc - vcpu->exit_started;
 }
 
-/* Contributory exceptions and page faults make #DF when they meet (SDM vol. 3A, 6.15, "Interrupt
- * 8", table 6-5); the guest's fault in delivering #DF is its triple fault, which exits by itself.
- */
+#define CONTRIBUTORY                                                                               \
+    (BIT(EXCEPTION_DE) | BIT(EXCEPTION_TS) | BIT(EXCEPTION_NP) | BIT(EXCEPTION_SS) |               \
+     BIT(EXCEPTION_GP) | BIT(EXCEPTION_CP))
+
+/* The exception whose delivery this exit interrupted; none: a vector that there is not. */
+static unsigned interrupted_exception(uint32_t vectoring)
+{
+    bool exception = (vectoring & INTERRUPTION_VALID) &&
+                     (vectoring & INTERRUPTION_TYPE_MASK) == INTERRUPTION_TYPE_HARDWARE;
+    return exception ? vectoring & INTERRUPTION_VECTOR_MASK & (EXCEPTION_VECTORS - 1)
+                     : EXCEPTION_VECTORS;
+}
+
+static bool is_contributory(unsigned vector)
+{
+    return vector < EXCEPTION_VECTORS && (CONTRIBUTORY >> vector & 1);
+}
+
+/* Contributory exceptions and page faults make #DF when they meet, and what meets #DF shuts the
+ * processor down (SDM vol. 3A, 6.15, "Interrupt 8 - Double Fault Exception (#DF)", table 6-5). */
 static bool makes_double_fault(uint32_t vectoring, unsigned vector)
 {
-    const uint32_t contributory = BIT(EXCEPTION_DE) | BIT(EXCEPTION_TS) | BIT(EXCEPTION_NP) |
-                                  BIT(EXCEPTION_SS) | BIT(EXCEPTION_GP) | BIT(EXCEPTION_CP);
-    uint32_t first = vectoring & INTERRUPTION_VECTOR_MASK;
-    if (!(vectoring & INTERRUPTION_VALID) ||
-        (vectoring & INTERRUPTION_TYPE_MASK) != INTERRUPTION_TYPE_HARDWARE)
-        return false;
-    bool second_contributory = contributory >> vector & 1;
+    unsigned first = interrupted_exception(vectoring);
     if (first == EXCEPTION_PF)
-        return second_contributory || vector == EXCEPTION_PF;
-    return (contributory >> first & 1) && second_contributory;
+        return is_contributory(vector) || vector == EXCEPTION_PF;
+    return is_contributory(first) && is_contributory(vector);
+}
+
+static bool makes_triple_fault(uint32_t vectoring, unsigned vector)
+{
+    return interrupted_exception(vectoring) == EXCEPTION_DF &&
+           (is_contributory(vector) || vector == EXCEPTION_PF);
 }
 
 /* Real mode delivers no error codes (SDM vol. 3C, 27.2.1.3 "VM-Entry Control Fields"). */
 void exit_inject(unsigned vector, uint32_t error_code)
 {
-    if (makes_double_fault(vmcs_read(IDT_VECTORING_INFO), vector)) {
+    uint32_t vectoring = vmcs_read(IDT_VECTORING_INFO);
+    if (makes_triple_fault(vectoring, vector))
+        handle_triple_fault(this_vmx_cpu());
+    if (makes_double_fault(vectoring, vector)) {
         vector = EXCEPTION_DF;
         error_code = 0;
     }

@@ -89,9 +89,9 @@ static enum exit_next write_cr4(const struct vmx_cpu *vcpu, const struct cr_stat
     return NEXT_ADVANCE;
 }
 
-/* CR3 exits only on a CPU whose controls force it (no TRUE capability MSRs). Bit 63 asks for no flush,
- * and is not kept (SDM vol. 3A, 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure
- * Caches"). */
+/* CR3 exits only on a CPU whose controls force it (no TRUE capability MSRs). Bit 63 asks for no
+ * flush, and is not kept (SDM vol. 3A, 4.10.4.1 "Operations that Invalidate TLBs and
+ * Paging-Structure Caches"). */
 static enum exit_next write_cr3(const struct vmx_cpu *vcpu, const struct cr_state *now,
                                 uint64_t value)
 {

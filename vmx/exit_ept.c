@@ -1,5 +1,6 @@
 /* EPT violations: the first touch of an address that was not mapped at boot, and accesses to what
  * is hidden. Misconfiguration is a bug of ours. */
+#include "base/log.h"
 #include "base/panic.h"
 #include "vmx/exit.h"
 #include "vmx/exit_info.h"
@@ -29,14 +30,16 @@ enum exit_next handle_ept_violation(struct vmx_cpu *vcpu)
     case EPT_FILL_ALREADY:
         if ((qualification & EPT_VIOLATION_WRITE) &&
             icr_is_protected(GPA(ALIGN_DOWN(address.v, PAGE_SIZE))))
-            return icr_page_written(vcpu, address);
+            return icr_page_written(vcpu, address, qualification);
         return NEXT_RETRY;
     case EPT_FILL_HIDDEN:
         return range_access(vcpu, address, qualification);
     case EPT_FILL_BEYOND:
         return range_access(vcpu, address, qualification);
-    default:
-        panic("the EPT reserve stays empty");
+    default: /* no table can be had now: absent memory, for this time */
+        log_warn("ept", "no table for 0x%llx: a CPU does not stop for the change",
+                 (unsigned long long)address.v);
+        return range_access(vcpu, address, qualification);
     }
 }
 

@@ -130,7 +130,10 @@ static void inject_nmi(struct vmx_cpu *vcpu)
     bool taken = vmcs_read(VM_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID;
     if (vcpu->run_state != CPU_STATE_RUNNING)
         return; /* wait-for-SIPI blocks NMIs; it waits for the start, or INIT drops it */
-    if (taken || (blocking & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS))) {
+    /* An injected NMI would drop a #DB that is pending (SDM vol. 3C, 27.7.3 "Delivery of Pending
+     * Debug Exceptions after VM Entry"); at the window it has been delivered. */
+    bool debug = vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS);
+    if (taken || debug || (blocking & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS))) {
         set_primary(PRIMARY_NMI_WINDOW_EXITING, true);
         return;
     }
@@ -151,6 +154,9 @@ static void arm_timer(struct vmx_cpu *vcpu, uint64_t us)
     vcpu->timer_armed = us != 0;
     uint32_t pin = machine.controls.pin;
     vmcs_write(PIN_CONTROLS, us ? pin | PIN_PREEMPTION_TIMER : pin);
+    /* Without it each entry would start the time anew, and a busy guest never see it end. */
+    uint32_t save = machine.caps.exit >> 32 & EXIT_CTL_SAVE_PREEMPTION_TIMER;
+    vmcs_write(VM_EXIT_CONTROLS, us ? machine.controls.exit | save : machine.controls.exit);
     if (us)
         vmcs_write(VMX_PREEMPTION_TIMER_VALUE,
                    (uint32_t)min_u64(us * time_tsc_per_us() >> shift, UINT32_MAX));
@@ -184,8 +190,8 @@ void vmx_attend(struct vmx_cpu *vcpu)
         arm_timer(vcpu, log_drain_line());
 }
 
-/* Hardware task switches of 32-bit code exit whatever the controls say (SDM vol. 3C, 26.2 "Other Causes
- * of VM Exits"), and are not carried out: the guest is shown as it stands. */
+/* Hardware task switches of 32-bit code exit whatever the controls say (SDM vol. 3C, 26.2 "Other
+ * Causes of VM Exits"), and are not carried out: the guest is shown as it stands. */
 enum exit_next handle_task_switch(struct vmx_cpu *vcpu)
 {
     uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);

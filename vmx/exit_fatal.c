@@ -70,7 +70,7 @@ void vmx_dump(struct cpu *cpu, bool is_self)
         return;
     dump_registers(&vcpu->registers);
     dump_exits(vcpu);
-    if (is_self && vcpu->vmcs.v && vmx_vmptrst().v == vcpu->vmcs.v)
+    if (is_self && vcpu->in_root)
         dump_fields();
 }
 

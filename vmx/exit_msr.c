@@ -46,6 +46,20 @@ enum exit_next handle_rdmsr(struct vmx_cpu *vcpu)
     return read_other(vcpu, (uint32_t)vcpu->registers.rcx, action);
 }
 
+/* The page whose writes are intercepted is protected once: it cannot be moved. */
+static bool apic_may_be(uint64_t base)
+{
+    return !machine.icr_intercepted || (base & APIC_BASE_ADDRESS_MASK) == machine.icr_page;
+}
+
+/* Once a CPU, for a guest may write it in a loop. */
+static void tell_ignored(struct vmx_cpu *vcpu, uint32_t index)
+{
+    if (!vcpu->ignored_told)
+        log_info("msr", "write to MSR 0x%x ignored (told once a CPU)", index);
+    vcpu->ignored_told = true;
+}
+
 static NOINLINE enum exit_next write_other(struct vmx_cpu *vcpu, uint32_t index, uint64_t value)
 {
     uint64_t now = 0;
@@ -55,13 +69,11 @@ static NOINLINE enum exit_next write_other(struct vmx_cpu *vcpu, uint32_t index,
         return NEXT_GP;
     switch (msr_write_rule(&machine.msr, index, now, &value)) {
     case MSR_DO_NATIVE:
-        if (!hw_wrmsr_safe(index, value))
+        if (index == MSR_IA32_APIC_BASE && !apic_may_be(value))
             return NEXT_GP;
-        if (index == MSR_IA32_APIC_BASE)
-            icr_page_moved(value);
-        return NEXT_ADVANCE;
+        return hw_wrmsr_safe(index, value) ? NEXT_ADVANCE : NEXT_GP;
     case MSR_DO_IGNORE:
-        log_info("msr", "write to MSR 0x%x ignored", index);
+        tell_ignored(vcpu, index);
         return NEXT_ADVANCE;
     default:
         return NEXT_GP;

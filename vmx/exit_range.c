@@ -60,8 +60,7 @@ static enum decoder_mode code_mode(void)
     uint32_t rights = vmcs_read(GUEST_CS_ACCESS_RIGHTS);
     if ((vmcs_read(GUEST_IA32_EFER) & EFER_LMA) && (rights & SEGMENT_L))
         return DECODER_MODE_64;
-    bool protected_mode = vmcs_read(GUEST_CR0) & CR0_PE;
-    return (rights & SEGMENT_DB) && protected_mode ? DECODER_MODE_32 : DECODER_MODE_16;
+    return rights & SEGMENT_DB ? DECODER_MODE_32 : DECODER_MODE_16;
 }
 
 struct decoded range_decode(struct vmx_cpu *vcpu)
@@ -87,18 +86,20 @@ static uint64_t merged(uint64_t old, uint64_t value, unsigned bytes)
     return (old & ~0xFFFFull) | (value & 0xFFFF);
 }
 
-/* STOS and LODS: one element, or with REP all that lie in this page. `pointer` is rDI or rSI.
- * False: REP with elements left, so the instruction is not over. */
+/* STOS and LODS: one element, or, in 64-bit mode, where no limit and no wrap is in the way, with
+ * REP all that lie in this page. `pointer` is rDI or rSI. False: REP with elements left, so the
+ * instruction is not over. */
 static bool step_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t address,
                         uint64_t *pointer)
 {
     struct guest_registers *r = &vcpu->registers;
-    bool down = vmcs_read(GUEST_RFLAGS) & RFLAGS_DF;
+    uint64_t rflags = vmcs_read(GUEST_RFLAGS);
+    bool down = rflags & RFLAGS_DF;
     uint64_t mask = d->address_bytes == 8 ? ONES : BIT(d->address_bytes * 8) - 1;
-    uint64_t left = d->repeat == DECODER_REPEAT_NONE ? 1 : r->rcx & mask;
+    uint64_t left = d->repeat == DECODER_REPEAT_NONE ? 1 : r->rcx & mask, room = 1;
     uint64_t offset = address.v & PAGE_MASK;
-    uint64_t room = down ? offset / d->memory_bytes + 1
-                         : (PAGE_SIZE - offset + d->memory_bytes - 1) / d->memory_bytes;
+    if (d->address_bytes == 8 && !(rflags & RFLAGS_TF))
+        room = down ? offset / d->memory_bytes + 1 : (PAGE_SIZE - offset) / d->memory_bytes;
     uint64_t count = min_u64(left, room), bytes = count * d->memory_bytes;
     *pointer = merged(*pointer, down ? *pointer - bytes : *pointer + bytes, d->address_bytes);
     if (d->repeat == DECODER_REPEAT_NONE)
@@ -142,6 +143,7 @@ static void arm_step(struct vmx_cpu *vcpu)
 enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame, bool write)
 {
     gpa_t page = GPA(ALIGN_DOWN(address.v, PAGE_SIZE));
+    ASSERT(vcpu->sink_count < VMX_SINK_PAGES); /* range_make_room() came before */
     if (machine_show_page(page, frame, write) != ERROR_NONE)
         return NEXT_GP;
     vcpu->sink[vcpu->sink_count++] = page;
@@ -150,11 +152,18 @@ enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t fra
     return NEXT_RETRY;
 }
 
+/* An instruction with more pages than there are places begins again with those that it needs next.
+ */
+void range_make_room(struct vmx_cpu *vcpu)
+{
+    if (vcpu->sink_count == VMX_SINK_PAGES)
+        range_end_step(vcpu);
+}
+
 static enum exit_next run_on_sink(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification)
 {
     bool write = qualification & EPT_VIOLATION_WRITE;
-    if (vcpu->sink_count == VMX_SINK_PAGES)
-        range_end_step(vcpu);
+    range_make_room(vcpu);
     hpa_t frame = write ? vcpu->scratch[vcpu->sink_count] : ones_frame;
     if (write)
         memset(frames_pointer(frame), 0xFF, PAGE_SIZE);
@@ -177,7 +186,8 @@ void range_end_step(struct vmx_cpu *vcpu)
  * but not what the access was: whether it wrote comes from the decoder, where it knows. */
 static enum exit_next page_fault(struct vmx_cpu *vcpu, uint64_t linear)
 {
-    uint64_t error = exit_cpl() == 3 ? PF_ERROR_U : 0;
+    bool implicit = vmcs_read(IDT_VECTORING_INFO) & INTERRUPTION_VALID; /* of event delivery */
+    uint64_t error = exit_cpl() == 3 && !implicit ? PF_ERROR_U : 0;
     uint64_t rip = vmcs_read(GUEST_CS_BASE) + vmcs_read(GUEST_RIP);
     if (linear - rip < DECODER_MAX_BYTES)
         error |= vmcs_read(GUEST_IA32_EFER) & EFER_NXE ? PF_ERROR_I : 0;

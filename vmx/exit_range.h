@@ -18,6 +18,9 @@ enum exit_next range_access(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualif
 /* Decode the instruction at the guest's RIP. */
 struct decoded range_decode(struct vmx_cpu *vcpu);
 
+/* Make sure that one more page can be shown. */
+void range_make_room(struct vmx_cpu *vcpu);
+
 /* Let the present instruction run once with `frame` shown at the page of `address`. */
 enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame, bool write);
 

@@ -18,7 +18,7 @@
     X(6, OTHER_SMI, "other SMI", handle_unexpected)                                                \
     X(7, INTERRUPT_WINDOW, "interrupt window", handle_unexpected)                                  \
     X(8, NMI_WINDOW, "NMI window", handle_nmi_window)                                              \
-    X(9, TASK_SWITCH, "task switch", handle_task_switch)                                            \
+    X(9, TASK_SWITCH, "task switch", handle_task_switch)                                           \
     X(10, CPUID, "CPUID", handle_cpuid)                                                            \
     X(11, GETSEC, "GETSEC", handle_getsec)                                                         \
     X(12, HLT, "HLT", handle_unexpected)                                                           \
@@ -68,7 +68,7 @@
     X(57, RDRAND, "RDRAND", handle_unexpected)                                                     \
     X(58, INVPCID, "INVPCID", handle_unexpected)                                                   \
     X(59, VMFUNC, "VMFUNC", handle_vmx_instruction)                                                \
-    X(60, ENCLS, "ENCLS", handle_unexpected)                                                       \
+    X(60, ENCLS, "ENCLS", handle_vmx_instruction)                                                  \
     X(61, RDSEED, "RDSEED", handle_unexpected)                                                     \
     X(62, PML_FULL, "page-modification log full", handle_unexpected)                               \
     X(63, XSAVES, "XSAVES", handle_unexpected)                                                     \
@@ -78,7 +78,7 @@
     X(67, UMWAIT, "UMWAIT", handle_unexpected)                                                     \
     X(68, TPAUSE, "TPAUSE", handle_unexpected)                                                     \
     X(69, LOADIWKEY, "LOADIWKEY", handle_unexpected)                                               \
-    X(70, ENCLV, "ENCLV", handle_unexpected)                                                       \
+    X(70, ENCLV, "ENCLV", handle_vmx_instruction)                                                  \
     X(72, ENQCMD_PASID, "ENQCMD PASID translation failure", handle_unexpected)                     \
     X(73, ENQCMDS_PASID, "ENQCMDS PASID translation failure", handle_unexpected)                   \
     X(74, BUS_LOCK, "bus lock", handle_unexpected)                                                 \

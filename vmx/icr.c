@@ -12,11 +12,14 @@
 #include "vcpu/decoder.h"
 #include "vcpu/icr.h"
 #include "vmx/exit_events.h"
+#include "vmx/exit_info.h"
 #include "vmx/exit_range.h"
+#include "vmx/vmcs.h"
 
 #define MAIL_INIT     BIT(31)
 #define MAIL_STARTUP  BIT(30) /* the vector is in the low byte */
 #define TAKE_BOUND_US 100000
+#define WIDEST_STORE  64
 
 /* Bochs 2.7 keeps an INIT pending after its VM exit, so that no guest instruction runs afterwards.
  * It names itself by the revision of its VMCS, without a hypervisor bit. */
@@ -39,7 +42,8 @@ const char *icr_why_intercepted(const struct vmx_capabilities *caps, enum option
 
 static void protect(uint64_t page)
 {
-    if (ept_set_page(&machine.ept, GPA(page), HPA(page), EPT_R, MEMORY_TYPE_UC) != ERROR_NONE)
+    if (ept_set_page(&machine.ept, GPA(page), HPA(page), EPT_R | EPT_X, MEMORY_TYPE_UC) !=
+        ERROR_NONE)
         panic("the local APIC's page 0x%llx cannot be protected", (unsigned long long)page);
     machine.icr_page = page;
 }
@@ -56,22 +60,16 @@ void icr_intercept(void)
 
 bool icr_is_protected(gpa_t page) { return machine.icr_intercepted && page.v == machine.icr_page; }
 
-/* The page is protected for all CPUs at once; the old one stays so, which costs time alone. */
-void icr_page_moved(uint64_t apic_base)
-{
-    uint64_t page = apic_base & APIC_BASE_ADDRESS_MASK;
-    if (machine.icr_intercepted && page != machine.icr_page)
-        protect(page);
-}
-
 /* A target in the middle of something else serves its mailbox before it runs its guest again; until
  * then the sender's ICR would read as busy, so it waits, and serves its own mail meanwhile. */
 static void wait_until_taken(struct vmx_cpu *sender, struct vmx_cpu *target)
 {
     uint64_t start = time_us();
     while (__atomic_load_n(&target->mail, __ATOMIC_ACQUIRE) & MAIL_INIT) {
-        if (sender->cpu->attention & ATTENTION_STOP)
+        if (sender->cpu->attention & ATTENTION_STOP) {
             stop_serve(sender->cpu);
+            percpu_attend(sender->cpu, ATTENTION_STOP); /* what a stop changed is looked at */
+        }
         if (__atomic_load_n(&sender->mail, __ATOMIC_ACQUIRE) & MAIL_INIT)
             return; /* two CPUs reset each other: this one is to be reset itself */
         if (time_us() - start > TAKE_BOUND_US) {
@@ -111,6 +109,8 @@ static bool deliver(struct vmx_cpu *sender, uint64_t icr, bool x2apic)
 
 enum exit_next icr_msr_written(struct vmx_cpu *vcpu, uint64_t value)
 {
+    if (!(hw_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_EXTD))
+        return NEXT_GP; /* the register exists in x2APIC mode alone */
     if (!deliver(vcpu, value, true) && !hw_wrmsr_safe(MSR_IA32_X2APIC_ICR, value))
         return NEXT_GP;
     return NEXT_ADVANCE;
@@ -148,12 +148,33 @@ static bool is_own_apic(gpa_t address)
            (base & APIC_BASE_ADDRESS_MASK) == ALIGN_DOWN(address.v, PAGE_SIZE);
 }
 
-/* Systems write their APIC by plain moves. What is none runs once with the page open. */
-enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address)
+/* What is no plain move inside the page runs once with the page open; but near the ICR with a
+ * scratch page in its place, so that no message leaves that was not looked at. */
+static enum exit_next run_with_page(struct vmx_cpu *vcpu, gpa_t address)
+{
+    uint64_t offset = address.v & PAGE_MASK;
+    bool near_icr = offset + WIDEST_STORE > APIC_ICR_LOW && offset < APIC_ICR_HIGH;
+    range_make_room(vcpu);
+    hpa_t page = near_icr ? vcpu->scratch[vcpu->sink_count] : HPA(address.v - offset);
+    return range_let_run_once(vcpu, address, page, true);
+}
+
+/* The write may be one of the processor's own: of an event that it delivers, of a page walk. */
+static bool is_plain_store(const struct decoded *d, gpa_t address, uint64_t qualification)
+{
+    uint64_t offset = address.v & PAGE_MASK;
+    if (!(qualification & EPT_VIOLATION_TRANSLATED) ||
+        (vmcs_read(IDT_VECTORING_INFO) & INTERRUPTION_VALID))
+        return false;
+    return (d->kind == DECODER_STORE || d->kind == DECODER_STORE_IMMEDIATE) &&
+           offset + d->memory_bytes <= PAGE_SIZE && (offset != 0 || d->memory_bytes == 1);
+}
+
+enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification)
 {
     struct decoded d = range_decode(vcpu);
-    if (d.kind != DECODER_STORE && d.kind != DECODER_STORE_IMMEDIATE)
-        return range_let_run_once(vcpu, address, HPA(ALIGN_DOWN(address.v, PAGE_SIZE)), true);
+    if (!is_plain_store(&d, address, qualification))
+        return run_with_page(vcpu, address);
     uint64_t value = d.kind == DECODER_STORE
                          ? decoder_stored_value(&d, exit_get_register(vcpu, d.number))
                          : d.immediate;
@@ -180,16 +201,19 @@ static void take_mail(struct vmx_cpu *vcpu)
         event_take(vcpu, CPU_EVENT_SIPI, (uint8_t)mail);
 }
 
-/* While it waits the CPU counts as stopped (kernel/stop.h), and serves a stop before its SIPI. */
+/* While it waits the CPU counts as stopped (kernel/stop.h): before it acts on its mail it leaves
+ * that state, and serves a stop that came meanwhile, as handle_sipi does. */
 void icr_serve(struct vmx_cpu *vcpu)
 {
     struct cpu *cpu = vcpu->cpu;
     take_mail(vcpu);
     while (vcpu->run_state == CPU_STATE_WAIT_FOR_SIPI) {
+        stop_publish(cpu, CPU_WAIT_FOR_SIPI);
         vmx_idle();
-        uint32_t why = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
-        if (why & ATTENTION_STOP)
-            stop_serve(cpu);
+        __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
+        stop_publish(cpu, CPU_ROOT);
+        stop_serve(cpu);
+        percpu_attend(cpu, ATTENTION_STOP); /* what a stop changed is looked at before the entry */
         take_mail(vcpu);
     }
 }

@@ -16,13 +16,10 @@ const char *icr_why_intercepted(const struct vmx_capabilities *caps, enum option
 void icr_intercept(void);
 
 /* The guest wrote to the page of its local APIC. */
-enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address);
+enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification);
 
 /* The guest wrote to its x2APIC ICR. */
 enum exit_next icr_msr_written(struct vmx_cpu *vcpu, uint64_t value);
-
-/* The guest moved its local APIC. */
-void icr_page_moved(uint64_t apic_base);
 
 /* Whether `page` is protected for the ICR. */
 bool icr_is_protected(gpa_t page);

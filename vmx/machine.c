@@ -7,7 +7,7 @@
 
 /* A holder does at most a few hundred stores; this many looks take seconds. */
 #define LOCK_ATTEMPTS 100000000u
-#define STOP_BOUND_US 100000
+#define STOP_BOUND_US 2000000
 
 struct machine machine;
 
@@ -28,26 +28,27 @@ static void lock(struct cpu *cpu)
 
 /* The reserve was empty and its oldest tables are unlinked: their frames may be used again once no
  * CPU can have them in its paging-structure caches. All are stopped; each invalidates when it goes
- * on, because the generation is another one. */
-static void reclaim(struct vmx_cpu *vcpu)
+ * on, because the generation is another one. False where a CPU does not stop: it may be deaf by its
+ * guest's doing (a local APIC that is off), or for a while by the host below. */
+static bool reclaim(struct vmx_cpu *vcpu)
 {
-    if (stop_all(STOP_WORK, STOP_BOUND_US) != 0)
-        panic("a CPU did not stop for an EPT change");
-    machine.ept_generation++;
-    vcpu->ept_generation = machine.ept_generation;
-    vmx_flush_ept(vcpu->eptp);
-    ept_reclaim(&machine.ept);
+    bool all_stopped = stop_all(STOP_WORK, STOP_BOUND_US) == 0;
+    if (all_stopped) {
+        machine.ept_generation++;
+        vcpu->ept_generation = machine.ept_generation;
+        vmx_flush_ept(vcpu->eptp);
+        ept_reclaim(&machine.ept);
+    }
     stop_release();
+    return all_stopped;
 }
 
 enum ept_fill machine_fill(struct vmx_cpu *vcpu, gpa_t address)
 {
     lock(vcpu->cpu);
     enum ept_fill done = ept_map_on_touch(&machine.ept, address);
-    if (done == EPT_FILL_DROPPED) {
-        reclaim(vcpu);
+    if (done == EPT_FILL_DROPPED && reclaim(vcpu))
         done = ept_map_on_touch(&machine.ept, address);
-    }
     spin_unlock(&machine.ept_lock);
     return done;
 }
@@ -66,9 +67,9 @@ enum error machine_show_page(gpa_t page, hpa_t frame, bool write)
 void machine_hide_page(gpa_t page)
 {
     lock(this_cpu());
-    enum error error = page.v == machine.icr_page
-                           ? ept_set_page(&machine.ept, page, HPA(page.v), EPT_R, MEMORY_TYPE_UC)
-                           : ept_clear_page(&machine.ept, page);
+    enum error error = page.v == machine.icr_page ? ept_set_page(&machine.ept, page, HPA(page.v),
+                                                                 EPT_R | EPT_X, MEMORY_TYPE_UC)
+                                                  : ept_clear_page(&machine.ept, page);
     spin_unlock(&machine.ept_lock);
     if (error != ERROR_NONE)
         panic("the sink at 0x%llx cannot be taken away", (unsigned long long)page.v);

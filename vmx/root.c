@@ -89,6 +89,7 @@ enum error vmx_root_enter(struct vmx_cpu *vcpu, hpa_t vmxon_region, hpa_t vmcs_r
     drop_old_mappings();
     if (vmx_vmclear(vmcs_region) != VMX_SUCCEED || vmx_vmptrld(vmcs_region) != VMX_SUCCEED)
         panic("the VMCS at 0x%llx is not accepted", (unsigned long long)vmcs_region.v);
+    vcpu->in_root = 1;
     return ERROR_NONE;
 }
 

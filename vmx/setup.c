@@ -20,7 +20,8 @@ extern const uint8_t vmx_exit[], vmx_exit_measured[]; /* vmx/entry.asm */
 #define WANTED_SECONDARY                                                                           \
     (SECONDARY_ENABLE_EPT | SECONDARY_UNRESTRICTED_GUEST | SECONDARY_ENABLE_VPID |                 \
      SECONDARY_ENABLE_RDTSCP | SECONDARY_ENABLE_INVPCID | SECONDARY_ENABLE_XSAVES_XRSTORS |        \
-     SECONDARY_ENABLE_USER_WAIT_AND_PAUSE)
+     SECONDARY_ENABLE_USER_WAIT_AND_PAUSE | SECONDARY_ENABLE_ENCLS_EXITING |                       \
+     SECONDARY_ENABLE_ENCLV_EXITING)
 #define WANTED_EXIT                                                                                \
     (EXIT_CTL_SAVE_DEBUG_CONTROLS | EXIT_CTL_HOST_ADDRESS_SPACE_SIZE | EXIT_CTL_SAVE_PAT |         \
      EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER)
@@ -109,6 +110,11 @@ static void write_controls(const struct vmx_cpu *vcpu)
         vmcs_write(VPID, (uint16_t)(vcpu->cpu->number + 1));
     if (controls->secondary & SECONDARY_ENABLE_XSAVES_XRSTORS)
         vmcs_write(XSS_EXITING_BITMAP, 0);
+    /* SGX is hidden: its instructions are #UD, whatever the processor has. */
+    if (controls->secondary & SECONDARY_ENABLE_ENCLS_EXITING)
+        vmcs_write(ENCLS_EXITING_BITMAP, ~0ull);
+    if (controls->secondary & SECONDARY_ENABLE_ENCLV_EXITING)
+        vmcs_write(ENCLV_EXITING_BITMAP, ~0ull);
     vmcs_write(CR0_GUEST_HOST_MASK, cr0_owned_bits());
     /* OSXSAVE and PKE too: the host's CR4 follows them, so that CPUID needs no correction. */
     vmcs_write(CR4_GUEST_HOST_MASK, cr4_owned_bits(machine.cr4_allowed) | CR4_OSXSAVE | CR4_PKE);

@@ -20,6 +20,7 @@ struct vmx_cpu {
     uint8_t launched;                 /* written by entry.asm */
     uint8_t history_next;
     uint8_t nmi_pending; /* an NMI of the guest's waits to be injected */
+    uint8_t in_root;     /* VMXON was executed, the VMCS is current */
     uint8_t timer_armed; /* the preemption timer calls us back for the log */
 
     uint64_t exits[EXIT_REASON_COUNT];
@@ -38,7 +39,7 @@ struct vmx_cpu {
 
     /* Accesses to Orlop's own range (vmx/exit_range.h). */
     uint64_t range_touches, range_told_us;
-    bool range_told;
+    bool range_told, ignored_told;
     uint32_t sink_count;        /* pages that show a sink until the step is over */
     uint32_t step_nmi_blocking; /* what the step took away and gives back */
     gpa_t sink[VMX_SINK_PAGES];
