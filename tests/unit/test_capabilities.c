@@ -1,5 +1,4 @@
-/* with: vmx/capabilities.c vmx/capability_words.c vmx/capability_report.c vmx/requirements.c
- * lib/format.c */
+/* with: vmx/capabilities.c vmx/capability_words.c vmx/capability_report.c vmx/requirements.c lib/format.c */
 /* The capability logic on recorded words (tests/data/vmx: Bochs models, nested KVM): what is read,
  * what is refused and by which name, how words merge, differ and print. */
 #include "vmx/capability_report.h"

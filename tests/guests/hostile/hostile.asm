@@ -8,14 +8,12 @@ RANGE      equ 0x0FC00000               ; where Orlop is with 256 MiB of memory
 RANGE_END  equ RANGE + 0x200000
 APIC       equ 0xFEE00000
 MSR_APIC_BASE equ 0x1B
-RESERVED   equ 50                       ; a bit above the physical address width
 
 section .text
 bits 16
 main:
     enter_long
     call idt_build
-    call reserved_bits
     call last_element
     call moving_apic
     call many_pages
@@ -23,23 +21,6 @@ main:
     jne power_off64
     pass
     jmp power_off64
-
-; Orlop decodes the instruction at RIP through the guest's own tables: one of their entries names memory
-; that no processor has, while the TLB still holds the good translation.
-reserved_bits:
-    mov rbx, RANGE + 0x100010
-    mov rax, [PML4]
-    mov rdx, rax
-    bts rdx, RESERVED
-    mov [PML4], rdx
-    attempt mov rcx, [rbx + 0x2000]
-    mov rax, [PML4]
-    btr rax, RESERVED
-    mov [PML4], rax
-    mov rax, cr3
-    mov cr3, rax
-    say "hostile: a reserved bit in PML4: the guest lives", nl
-    ret
 
 ; REP STOSD whose last element lies half behind the range: that half is memory, and is written.
 last_element:
