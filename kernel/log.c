@@ -11,6 +11,7 @@
 
 #define EARLY_RECORDS  16
 #define LINE_BYTES     (LOG_RECORD_TEXT + 48)
+#define IDLE_POLLS     1000000 /* a second and more without a byte taken */
 #define KICK_LINES     4      /* two CPUs that log at once must not each leave it to the other */
 #define LINE_PERIOD_US 250000 /* four lines a second, once the port is the guest's */
 
@@ -19,6 +20,8 @@ static struct log_ring ring;
 static uint64_t cursor; /* what the port has had */
 static uint64_t missed;
 static uint64_t missed_told;
+static char out[LINE_BYTES]; /* the line that the port is at */
+static size_t out_length, out_sent;
 static struct uart uart;
 static struct spinlock port_lock;
 static enum log_level threshold = LOG_DEBUG; /* until the options say */
@@ -33,7 +36,7 @@ static size_t render(char line[LINE_BYTES], const struct log_record *record)
 {
     static const char *const marks[] = {"error: ", "warning: ", "", ""};
     uint64_t us = time_us_at(record->tsc);
-    return format(line, LINE_BYTES, "[%llu.%06llu] cpu%u %s%.*s\n",
+    return format(line, LINE_BYTES, "[%llu.%06llu] cpu%u %s%.*s\r\n",
                   (unsigned long long)us / 1000000, (unsigned long long)us % 1000000, record->cpu,
                   marks[record->level & 3], (int)record->length, record->text);
 }
@@ -42,9 +45,10 @@ static void put_record(const struct log_record *record)
 {
     char line[LINE_BYTES];
     size_t length = render(line, record);
-    uart_write(&uart, line, length);
+    line[length - 2] = '\n'; /* this way out adds the CR itself */
+    uart_write(&uart, line, length - 1);
     if (mirror)
-        mirror(line, length);
+        mirror(line, length - 1);
 }
 
 static void tell_missed(void)
@@ -59,22 +63,39 @@ static void tell_missed(void)
     uart_write(&uart, line, length);
 }
 
-/* Everything that waits, in order. Whoever finds another CPU at it may leave: that CPU looks again
- * after it let go of the lock. */
-static void drain_all(void)
+/* The next line for the port, into `out`. */
+static bool next_line(void)
 {
     struct log_record record;
-    while (log_ring_last(&ring, 1) >= cursor && spin_try_lock(&port_lock)) {
-        bool any = false;
-        while (log_ring_read(&ring, &cursor, &record, &missed)) {
-            tell_missed();
-            if (record.level <= threshold)
-                put_record(&record);
-            any = true;
-        }
-        spin_unlock(&port_lock);
-        if (!any)
+    while (log_ring_read(&ring, &cursor, &record, &missed)) {
+        if (record.level > threshold)
+            continue;
+        out_length = render(out, &record);
+        out_sent = 0;
+        return true;
+    }
+    return false;
+}
+
+/* Feed the transmitter. Boot goes on while it sends: a byte takes as long as 4,000 instructions. With
+ * `wait`, until all is out; a port that takes nothing for very long is given up. */
+static void pump(bool wait)
+{
+    unsigned idle = 0;
+    while (out_sent < out_length || next_line()) {
+        size_t taken_now = uart_try_write(&uart, out + out_sent, out_length - out_sent);
+        out_sent += taken_now;
+        idle = taken_now ? 0 : idle + 1;
+        if ((idle && !wait) || idle > IDLE_POLLS)
             return;
+    }
+}
+
+void log_pump(void)
+{
+    if (port_is_ours && spin_try_lock(&port_lock)) {
+        pump(false);
+        spin_unlock(&port_lock);
     }
 }
 
@@ -104,7 +125,7 @@ void log_line(enum log_level level, const char *area, const char *text, ...)
     struct cpu *cpu = this_cpu();
     log_ring_write(&ring, hw_rdtsc(), (uint16_t)cpu->number, (uint8_t)level, line, length);
     if (port_is_ours)
-        drain_all();
+        log_pump();
     else if (drain_after_launch)
         call_bsp(cpu);
 }
@@ -120,7 +141,7 @@ void log_open_serial(const struct options *options)
     }
     port_is_ours = true;
     uart_write(&uart, "\n", 1); /* the boot loader may have left a line unfinished */
-    drain_all();
+    log_pump();
 }
 
 void log_grow(struct log_record *buffer, uint64_t records)
@@ -128,17 +149,20 @@ void log_grow(struct log_record *buffer, uint64_t records)
     struct log_record record;
     struct log_ring old = ring;
     uint64_t from = log_ring_last(&old, EARLY_RECORDS), skipped = 0;
+    uint64_t unsent = old.next - cursor;
     log_ring_init(&ring, buffer, records);
     while (log_ring_read(&old, &from, &record, &skipped))
         log_ring_write(&ring, record.tsc, record.cpu, record.level, record.text, record.length);
-    cursor = port_is_ours ? ring.next : 0; /* an open port has had them all */
+    cursor = ring.next - min_u64(unsent, ring.next);
 }
 
 void log_release_serial(void)
 {
-    if (port_is_ours) {
-        drain_all();
+    if (port_is_ours && spin_lock_bounded(&port_lock, IDLE_POLLS)) {
+        pump(true);
+        port_is_ours = false;
         uart_release(&uart);
+        spin_unlock(&port_lock);
     }
     port_is_ours = false;
 }
@@ -174,6 +198,8 @@ void log_take_serial(void)
 {
     if (!taken && uart.present)
         uart_take(&uart);
+    if (!taken && port_is_ours)
+        pump(true); /* what was said before comes first; whoever held the lock has stopped */
     taken = true;
     port_is_ours = false;
 }

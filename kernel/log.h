@@ -16,6 +16,9 @@ void log_start(void);
  * the port is absent: there is no one to tell. */
 void log_open_serial(const struct options *options);
 
+/* Give the port what it takes at once. Steps of the boot that take long call it now and then. */
+void log_pump(void);
+
 /* Move to a larger ring, which keeps what the first one held. `records` is a power of two. */
 void log_grow(struct log_record *buffer, uint64_t records);
 

@@ -6,6 +6,7 @@
 #include "base/x86/cr.h"
 #include "base/x86/msr.h"
 #include "kernel/apic.h"
+#include "kernel/log.h"
 #include "kernel/stop.h"
 #include "kernel/time.h"
 #include "lib/string.h"
@@ -112,8 +113,10 @@ static void run_sequence(const struct smp_cpus *cpus, uint8_t page, uint64_t bou
     send_to_missing(cpus, APIC_IPI_STARTUP, page);
     time_delay_us(SIPI_WAIT_US);
     send_to_missing(cpus, APIC_IPI_STARTUP, page);
-    for (uint64_t start = time_us(); count_missing(cpus) && time_us() - start < bound_us;)
+    for (uint64_t start = time_us(); count_missing(cpus) && time_us() - start < bound_us;) {
+        log_pump();
         hw_pause();
+    }
 }
 
 uint32_t smp_start(const struct smp_cpus *cpus, gpa_t trampoline, void (*main)(struct cpu *cpu),

@@ -3,6 +3,7 @@
 #include "base/hw.h"
 #include "base/log.h"
 #include "base/x86/cpuid.h"
+#include "kernel/log.h"
 
 #define PM_TIMER_HZ                                                                                \
     3579545ull /* ACPI Specification 6.5, section 4.8.2.1 "Power Management Timer" */
@@ -50,6 +51,7 @@ static uint64_t measure(const struct clock *clock, uint16_t port)
     uint64_t first = clock->read(port), tsc = hw_rdtsc(), passed = 0;
     unsigned still = 0;
     do {
+        log_pump();
         uint64_t now = (clock->read(port) - first) & clock->mask;
         still = now == passed ? still + 1 : 0;
         passed = now;
@@ -102,6 +104,8 @@ uint64_t time_tsc_per_us(void) { return tsc_khz / 1000; }
 void time_delay_us(uint64_t us)
 {
     uint64_t start = hw_rdtsc(), ticks = us * tsc_khz / 1000;
-    while (hw_rdtsc() - start < ticks)
+    while (hw_rdtsc() - start < ticks) {
+        log_pump();
         hw_pause();
+    }
 }

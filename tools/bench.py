@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""Measures Orlop in Bochs with one CPU, where a tick is an instruction: same digits every run.
+"""Measures Orlop in Bochs, where a tick is an instruction of one CPU: same digits every run.
 
-Prints a Markdown table and fails when a figure is over its limit or missing.
+Prints a Markdown table and fails when a figure is over its limit or missing. Exits are counted by the
+guest `exits`; the boot by Bochs' debugger, with breakpoints at Orlop's entry and at the guest's.
 """
 
 import pathlib
 import re
+import struct
 import sys
 import tempfile
 
@@ -13,12 +15,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/boot"))
 
 from check_image import load_segments  # noqa: E402
+from emulators import Bochs, EmulatorError, Machine  # noqa: E402
 from harness import BUILD, BootFailure, Case, boot  # noqa: E402
+from make_iso import make_direct_iso  # noqa: E402
 
 # The guest's name of a figure, what it is, and the most it may be.
 EXITS = [
     ("cpuid-0", "CPUID exit, 64-bit mode", 80),
     ("real-cpuid-0", "CPUID exit, real mode", 80),
+    ("cpuid-1", "CPUID exit, leaf 1, 64-bit mode", 80),
+    ("real-cpuid-1", "CPUID exit, leaf 1, real mode", 80),
     ("rdmsr-feature-control", "RDMSR of a guarded MSR, 64-bit mode", 110),
     ("real-rdmsr-feature-control", "RDMSR of a guarded MSR, real mode", 110),
     ("wrmsr-mtrr-def-type", "WRMSR of a guarded MSR, 64-bit mode", 110),
@@ -29,6 +35,17 @@ EXITS = [
     ("mov-cr4-toggle-osxsave-twice", "two CR4 writes that exit", 220),
 ]
 IMAGE_LIMIT = 128 * 1024
+HIDDEN_LIMIT = 2 * 1024 * 1024
+
+GUEST_ENTRY = 0x7C00
+BYTE_TICKS = 2500       # a polled UART at 115200
+LOG_LIMIT = 6 * 1024
+# (what, memory, CPUs, options, the most ticks it may take)
+BOOTS = [
+    ("256 MiB, 1 CPU", 256, 1, "serial=none", 2_000_000),
+    ("2 GiB, 1 CPU", 2048, 1, "serial=none", 2_000_000),
+    ("256 MiB, 8 CPUs", 256, 8, "serial=none", 8_000_000),
+]
 
 
 def exit_figures():
@@ -41,10 +58,70 @@ def exit_figures():
     return {match.group(1): float(match.group(2)) for match in found if match}
 
 
+class Stopwatch(Bochs):
+    """Bochs that stops at Orlop's entry and at the guest's, and then quits."""
+
+    def __init__(self, machine, folder, entry):
+        super().__init__(machine, folder)
+        # The boot sector of the CD is the first thing at the guest's address.
+        self.DEBUGGER = f"pb {entry:#x}\npb {GUEST_ENTRY:#x}\nc\nc\nc\nq\n"
+
+    def ticks(self, seconds):
+        """From the one breakpoint to the other; and what went to the serial line."""
+        line = bytearray()
+        self.serial.settimeout(seconds)
+        while data := self.serial.recv(65536):
+            line += data
+        self.process.wait(seconds)
+        said = (self.folder / "emulator.out").read_text(encoding="utf-8", errors="replace")
+        stops = re.findall(r"Breakpoint (\d).*\nNext at t=(\d+)", said)
+        if [number for number, _ in stops] != ["2", "1", "2"]:
+            raise EmulatorError(f"not the stops that were expected: {stops}")
+        return int(stops[2][1]) - int(stops[1][1]), bytes(line)
+
+
+def measure_boot(memory, cpus, options):
+    """(ticks, bytes printed by Orlop) of one boot up to the guest's first instruction."""
+    entry = struct.unpack_from("<Q", (BUILD / "orlop.elf").read_bytes(), 24)[0]
+    with tempfile.TemporaryDirectory(prefix="orlop-bench-") as folder:
+        iso = pathlib.Path(folder) / "boot.iso"
+        make_direct_iso(iso, BUILD / "orlop.elf", options,
+                        [(BUILD / "guests/realmode.bin", "realmode")])
+        with Stopwatch(Machine(iso=iso, memory_mib=memory, cpus=cpus), folder, entry) as bochs:
+            return bochs.ticks(600)
+
+
+def boot_rows():
+    """The boots' rows: without a log, and what the log adds."""
+    table, first = [], None
+    for what, memory, cpus, options, limit in BOOTS:
+        ticks, _ = measure_boot(memory, cpus, options)
+        first = first or ticks
+        table.append((f"ticks: GRUB's jump to the guest, no log, {what}", ticks, limit))
+    ticks, line = measure_boot(256, 1, "")
+    log_bytes = len(line)
+    table.append(("ticks: the same with the default log, 256 MiB, 1 CPU", ticks,
+                  first + BYTE_TICKS * log_bytes))
+    table.append(("bytes: the default log", log_bytes, LOG_LIMIT))
+    return table
+
+
+def hidden_bytes():
+    """Orlop's own range on 8 CPUs, as its log tells it."""
+    case = Case(name="bench-range", end="poweroff", modules=["realmode.bin=realmode"], cpus=8,
+                timeout=300, expect=["^realmode PASS"])
+    with tempfile.TemporaryDirectory(prefix="orlop-bench-") as folder:
+        lines = boot(case, folder)
+    found = re.search(r"own range 0x([0-9a-f]+)-0x([0-9a-f]+)", "\n".join(lines))
+    return int(found.group(2), 16) - int(found.group(1), 16) if found else None
+
+
 def rows(figures, image_bytes):
     """(what, figure or None, limit) of the whole table."""
     table = [(f"instructions: {what}", figures.get(name), limit) for name, what, limit in EXITS]
+    table += boot_rows()
     table.append(("bytes: loaded image", image_bytes, IMAGE_LIMIT))
+    table.append(("bytes: hidden memory, 8 CPUs", hidden_bytes(), HIDDEN_LIMIT))
     return table
 
 
@@ -62,13 +139,12 @@ def show(table):
 
 
 def main():
+    size = sum(loaded for _, loaded in load_segments((BUILD / "orlop.elf").read_bytes()))
     try:
-        figures = exit_figures()
-    except BootFailure as failure:
+        return 0 if show(rows(exit_figures(), size)) else 1
+    except (BootFailure, EmulatorError) as failure:
         print(failure)
         return 1
-    size = sum(memory for _, memory in load_segments((BUILD / "orlop.elf").read_bytes()))
-    return 0 if show(rows(figures, size)) else 1
 
 
 if __name__ == "__main__":

@@ -182,6 +182,7 @@ class Bochs(Emulator):
     """Bochs: VMX with EPT on any host. One instruction is one tick, so every run is the same."""
     name = "Bochs"
     program = os.environ.get("BOCHS", "bochs")
+    DEBUGGER = "c\n"   # what a Bochs with the debugger built in is told before the first instruction
     POWER_OFF = ("ACPI control: soft power off", "Shutdown port: shutdown requested")
 
     def _bochsrc(self, ports):
@@ -226,8 +227,7 @@ class Bochs(Emulator):
 
     def command(self, ports):
         (self.folder / "bochsrc").write_text(self._bochsrc(ports), encoding="utf-8")
-        # A Bochs with the debugger built in stops before the first instruction and asks.
-        (self.folder / "debugger").write_text("c\n", encoding="utf-8")
+        (self.folder / "debugger").write_text(self.DEBUGGER, encoding="utf-8")
         (self.folder / "bochs.log").unlink(missing_ok=True)
         help_text = subprocess.run([self.program, "--help"], capture_output=True, text=True,
                                    stdin=subprocess.DEVNULL, check=False)

@@ -186,6 +186,22 @@ enum error uart_probe_and_init(struct uart *uart, uint16_t port, uint32_t baud)
     return ERROR_NONE;
 }
 
+size_t uart_try_write(struct uart *uart, const char *text, size_t length)
+{
+    uint8_t status;
+    if (!uart->present || uart->stuck)
+        return 0;
+    status = hw_in8((uint16_t)(uart->port + UART_LSR));
+    uart->lost_status |= status & LSR_ERRORS;
+    if ((status & LSR_THRE) == 0)
+        return 0;
+    if (length > uart->burst)
+        length = uart->burst;
+    for (size_t i = 0; i < length; i++)
+        hw_out8((uint16_t)(uart->port + UART_THR), (uint8_t)text[i]);
+    return length;
+}
+
 void uart_write(struct uart *uart, const char *text, size_t length)
 {
     uint16_t port = (uint16_t)(uart->port + UART_THR);

@@ -46,6 +46,10 @@ void uart_release(struct uart *uart);
 /* Writes `length` bytes, a CR before each LF. Nothing happens where the UART is absent or stuck. */
 void uart_write(struct uart *uart, const char *text, size_t length);
 
+/* Gives the transmitter what it takes at once, at most a FIFO's worth, and waits for nothing. The bytes go
+ * out as they are: no CR is added. Returns how many; 0 where it is busy, absent or stuck. */
+size_t uart_try_write(struct uart *uart, const char *text, size_t length);
+
 /* Takes over the guest's line, whatever state it is in, after the guest's last byte has left.
  * False: absent, stuck, or still sending after 100,000 polls (about 0.1 s; nothing but LSR was
  * touched, try again later). After true, write and call uart_return. */
