@@ -12,8 +12,8 @@
 #define EARLY_RECORDS  16
 #define LINE_BYTES     (LOG_RECORD_TEXT + 48)
 #define IDLE_POLLS     1000000 /* a second and more without a byte taken */
-#define KICK_LINES     4      /* two CPUs that log at once must not each leave it to the other */
-#define LINE_PERIOD_US 250000 /* four lines a second, once the port is the guest's */
+#define KICK_LINES     4       /* two CPUs that log at once must not each leave it to the other */
+#define LINE_PERIOD_US 250000  /* four lines a second, once the port is the guest's */
 
 static struct log_record early_records[EARLY_RECORDS];
 static struct log_ring ring;
@@ -77,8 +77,8 @@ static bool next_line(void)
     return false;
 }
 
-/* Feed the transmitter. Boot goes on while it sends: a byte takes as long as 4,000 instructions. With
- * `wait`, until all is out; a port that takes nothing for very long is given up. */
+/* Feed the transmitter. Boot goes on while it sends: a byte takes as long as 4,000 instructions.
+ * With `wait`, until all is out; a port that takes nothing for very long is given up. */
 static void pump(bool wait)
 {
     unsigned idle = 0;

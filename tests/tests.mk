@@ -47,3 +47,18 @@ check-image: $(B)/orlop.elf $(B)/orlop.iso
 ## lint: layers, clang-format, clang-tidy, cppcheck, Python and shell syntax
 lint:
 	$(Q)sh tools/lint.sh
+
+## fuzz: the parsers, FUZZ_SECONDS=60 each, with libFuzzer (clang)
+.PHONY: fuzz
+FUZZ_SECONDS ?= 60
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_CC ?= clang
+fuzz: $(FUZZERS:%=$(B)/fuzz/%)
+	$(Q)for f in $^; do echo "fuzz: $$f"; $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	    -verbosity=0 -close_fd_mask=2 || exit 1; done
+$(B)/fuzz/%: tests/fuzz/%.c tests/unit/fake/ports.c $$(call fuzz_sources,$$*) $(UNIT_HEADERS)
+	$(call say,FUZZ,$*)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -Itests/unit/fake -I. \
+	    -o $@ $(filter %.c,$^)
+fuzz_sources = $(shell sed -n '1s/.*with: *\(.*\)\*\/.*/\1/p' tests/fuzz/$(1).c)

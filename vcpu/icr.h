@@ -25,5 +25,6 @@ struct icr_message {
 struct icr_message icr_decode(uint64_t icr, bool x2apic);
 
 /* Whether the CPU `apic_id` is meant by what the CPU `sender` wrote; a logical destination of xAPIC
- * mode is taken as the flat model's, bit n for id n. Messages that reset or start never reach their sender. */
+ * mode is taken as the flat model's, bit n for id n. Messages that reset or start never reach their
+ * sender. */
 bool icr_reaches(const struct icr_message *message, uint32_t sender, uint32_t apic_id);

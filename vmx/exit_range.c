@@ -203,9 +203,9 @@ static enum exit_next data_access(struct vmx_cpu *vcpu, gpa_t address, uint64_t 
     struct decoded d = {.kind = DECODER_OTHER};
     if (!(vmcs_read(IDT_VECTORING_INFO) & INTERRUPTION_VALID) && !vcpu->sink_count)
         d = range_decode(vcpu);
-    /* An operand that crosses a page may be memory on the other side: let the CPU do it. It does, or
-     * may, where it ends behind this page, and where it is found at its start. Where no page can be
-     * shown there is none beside it either. */
+    /* An operand that crosses a page may be memory on the other side: let the CPU do it. It does,
+     * or may, where it ends behind this page, and where it is found at its start. Where no page can
+     * be shown there is none beside it either. */
     uint64_t offset = address.v & PAGE_MASK;
     if (offset + d.memory_bytes > PAGE_SIZE || (offset == 0 && d.memory_bytes > 1)) {
         enum exit_next next = run_on_sink(vcpu, address, qualification);

@@ -404,6 +404,30 @@ static void the_fifo_is_filled_at_each_poll_that_finds_it_empty(void **state)
     assert_int_equal(u.accesses - before, 17);
 }
 
+/* Fed in passing until all is out; every refusal costs one look, and no byte is lost or doubled. */
+static void what_the_transmitter_takes_at_once_is_all_that_is_written(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        struct uart uart = set_up(below(2) ? FULL_16550A : NO_FIFO, 115200);
+        char text[100];
+        size_t length = 1 + below(sizeof(text) - 1), done = 0;
+        for (size_t i = 0; i < length; i++)
+            text[i] = "ab\n\r"[below(4)];
+        while (done < length) {
+            unsigned before = u.accesses;
+            size_t taken = uart_try_write(&uart, text + done, length - done);
+            assert_true(taken <= (uart.has_fifo ? 16u : 1u));
+            assert_int_equal(u.accesses - before, 1 + taken);
+            done += taken;
+        }
+        text[length] = '\0';
+        expect_sent(0, text, uart.divisor, 3);
+    }
+    struct uart absent = {0};
+    assert_int_equal(uart_try_write(&absent, "x", 1), 0);
+}
+
 static void a_transmitter_that_never_empties_is_given_up_once(void **state)
 {
     (void)state;
@@ -610,6 +634,7 @@ int main(void)
         cmocka_unit_test(what_the_firmware_sends_is_let_out_before_and_its_state_put_back_after),
         cmocka_unit_test(every_byte_leaves_in_order_with_cr_before_lf),
         cmocka_unit_test(the_fifo_is_filled_at_each_poll_that_finds_it_empty),
+        cmocka_unit_test(what_the_transmitter_takes_at_once_is_all_that_is_written),
         cmocka_unit_test(a_transmitter_that_never_empties_is_given_up_once),
         cmocka_unit_test(a_borrowed_line_that_dies_is_put_back_without_another_wait),
         cmocka_unit_test(a_transmitter_dead_from_the_start_does_not_hang),
