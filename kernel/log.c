@@ -11,6 +11,7 @@
 
 #define EARLY_RECORDS  16
 #define LINE_BYTES     (LOG_RECORD_TEXT + 48)
+#define ROOM_RECORDS   4       /* for lines of other CPUs meanwhile */
 #define IDLE_POLLS     1000000 /* a second and more without a byte taken */
 #define KICK_LINES     4       /* two CPUs that log at once must not each leave it to the other */
 #define LINE_PERIOD_US 250000  /* four lines a second, once the port is the guest's */
@@ -99,6 +100,17 @@ void log_pump(void)
     }
 }
 
+/* While the port is ours no line is lost: a ring that fills up waits for the port. Bounded, like
+ * the port's own patience. */
+static void make_room(void)
+{
+    for (unsigned look = 0; look < IDLE_POLLS; look++) {
+        if (!port_is_ours || ring.next - cursor + ROOM_RECORDS < ring.count)
+            return;
+        log_pump();
+    }
+}
+
 /* The BSP alone prints after the launch: a CPU that borrows the port for milliseconds would miss a
  * SIPI, and the BSP gets none. It is woken for the first line; for the others it comes back by
  * itself. */
@@ -123,6 +135,7 @@ void log_line(enum log_level level, const char *area, const char *text, ...)
     length += vformat(line + length, sizeof(line) - length, text, arguments);
     va_end(arguments);
     struct cpu *cpu = this_cpu();
+    make_room();
     log_ring_write(&ring, hw_rdtsc(), (uint16_t)cpu->number, (uint8_t)level, line, length);
     if (port_is_ours)
         log_pump();

@@ -93,7 +93,7 @@ void time_set_origin(uint64_t tsc) { origin = tsc; }
 
 uint64_t time_us_at(uint64_t tsc)
 {
-    uint64_t passed = tsc - origin;
+    uint64_t passed = tsc > origin ? tsc - origin : 0; /* a guest may set the TSC back */
     return tsc_khz ? passed / tsc_khz * 1000 + passed % tsc_khz * 1000 / tsc_khz : 0;
 }
 

@@ -144,7 +144,10 @@ enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t fra
 {
     gpa_t page = GPA(ALIGN_DOWN(address.v, PAGE_SIZE));
     ASSERT(vcpu->sink_count < VMX_SINK_PAGES); /* range_make_room() came before */
-    if (machine_show_page(page, frame, write) != ERROR_NONE)
+    enum error error = machine_show_page(page, frame, write);
+    if (error == ERROR_NO_SPACE)
+        return NEXT_RETRY; /* not in a hidden range, and no table free: until a CPU stops for it */
+    if (error != ERROR_NONE)
         return NEXT_GP;
     vcpu->sink[vcpu->sink_count++] = page;
     arm_step(vcpu);

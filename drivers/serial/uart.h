@@ -46,8 +46,9 @@ void uart_release(struct uart *uart);
 /* Writes `length` bytes, a CR before each LF. Nothing happens where the UART is absent or stuck. */
 void uart_write(struct uart *uart, const char *text, size_t length);
 
-/* Gives the transmitter what it takes at once, at most a FIFO's worth, and waits for nothing. The bytes go
- * out as they are: no CR is added. Returns how many; 0 where it is busy, absent or stuck. */
+/* Gives the transmitter what it takes at once, at most a FIFO's worth, and waits for nothing. The
+ * bytes go out as they are: no CR is added. Returns how many; 0 where it is busy, absent or stuck.
+ */
 size_t uart_try_write(struct uart *uart, const char *text, size_t length);
 
 /* Takes over the guest's line, whatever state it is in, after the guest's last byte has left.
