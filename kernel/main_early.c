@@ -43,14 +43,13 @@ void main_start_early_cpu(void)
 
 static void log_banner(void)
 {
-    log_info("orlop", "Orlop %d.%d.%d", ORLOP_VERSION_MAJOR, ORLOP_VERSION_MINOR,
-             ORLOP_VERSION_PATCH);
-    log_info("boot", "loader \"%s\", options \"%s\"", boot.info.loader_name,
+    log_info("orlop", "Orlop %d.%d.%d, started by %s, options \"%s\"", ORLOP_VERSION_MAJOR,
+             ORLOP_VERSION_MINOR, ORLOP_VERSION_PATCH, boot.info.loader_name,
              boot.info.command_line);
     for (uint32_t i = 0; i < boot.info.module_count; i++)
-        log_info("boot", "module 0x%llx-0x%llx \"%s\"",
-                 (unsigned long long)boot.info.modules[i].start,
-                 (unsigned long long)boot.info.modules[i].end, boot.info.modules[i].string);
+        log_debug("boot", "module 0x%llx-0x%llx \"%s\"",
+                  (unsigned long long)boot.info.modules[i].start,
+                  (unsigned long long)boot.info.modules[i].end, boot.info.modules[i].string);
 }
 
 void main_read_information(uint32_t information, uint32_t image)
@@ -142,6 +141,7 @@ void main_find_place(void)
 {
     struct ept_caps caps = ept_capabilities();
     unsigned tables = ept_tables_needed(&boot.facts.map, &machine.mtrr, &caps, NULL, 0);
+    log_pump(); /* counting took long */
     boot.ept_tables = tables + ept_tables_to_hide(PLACE_ALIGN) + EPT_RESERVE;
     boot.needs = (struct place_needs){boot.cpus.count, boot.ept_tables,
                                       LOG_RECORDS * sizeof(struct log_record)};

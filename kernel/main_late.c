@@ -145,9 +145,17 @@ static uint64_t *map_table(void *context, hpa_t table)
     return frames_pointer(table);
 }
 
+/* Building the tables is the longest stretch of the boot; the serial line is fed meanwhile. */
+static void store_entry(void *context, uint64_t *entry, uint64_t value)
+{
+    (void)context;
+    __atomic_store_n(entry, value, __ATOMIC_RELEASE);
+    log_pump();
+}
+
 void main_build_ept(void)
 {
-    static const struct table_memory tables = {.map = map_table};
+    static const struct table_memory tables = {.map = map_table, .store = store_entry};
     const struct ept_caps caps = {
         .page_1g = machine.caps.ept_vpid & EPT_VPID_CAP_PAGE_1G,
         .page_2m = machine.caps.ept_vpid & EPT_VPID_CAP_PAGE_2M,
@@ -160,8 +168,8 @@ void main_build_ept(void)
     enum error error = ept_build(&machine.ept, &boot.facts.map, &machine.mtrr, &caps, &own, 1);
     if (error != ERROR_NONE)
         panic("the EPT cannot be built (error %d) from %u tables", (int)error, boot.ept_tables);
-    log_info("ept", "%u tables, reserve %u, pages up to %s", machine.ept.boot_tables,
-             machine.ept.reserve_count, caps.page_1g ? "1 GiB" : "2 MiB");
+    log_debug("ept", "%u tables, reserve %u, pages up to %s", machine.ept.boot_tables,
+              machine.ept.reserve_count, caps.page_1g ? "1 GiB" : "2 MiB");
 }
 
 void main_prepare_guest_cpus(void)
@@ -202,8 +210,7 @@ void main_enter_root(void)
     if (vmx_start_cpu(this_cpu()) != ERROR_NONE)
         refuse("this CPU does not enter VMX root mode; the line above says why");
     wait_for_roots();
-    log_info("vmx", "%u CPUs in VMX root mode, %u of them for the guest", boot.cpus.count,
-             boot.guest_cpus);
+    log_info("vmx", "all %u CPUs in root mode, %u for the guest", boot.cpus.count, boot.guest_cpus);
 }
 
 void main_load_guest(void)
@@ -221,9 +228,6 @@ void main_load_guest(void)
     if (guest_move(this_cpu()->windows, GPA(plan->load_address), GPA(plan->source_start),
                    plan->source_bytes) != ERROR_NONE)
         panic("the guest lies in Orlop's range");
-    log_info("guest", "realmode, %llu bytes at 0x%llx, entry %04x:%04x",
-             (unsigned long long)plan->source_bytes, (unsigned long long)plan->load_address,
-             plan->entry_cs, plan->entry_ip);
 }
 
 /* The guest's first INIT must find its CPUs where they wait for a SIPI. */
@@ -238,7 +242,7 @@ static void wait_for_guests(void)
 void main_release(void)
 {
     debug_fault_before_launch(this_cpu());
-    log_info("orlop", "launch");
+    log_info("guest", "launch: real mode at %04x:%04x", boot.plan.entry_cs, boot.plan.entry_ip);
     log_release_serial();
     __atomic_store_n(&stage, STAGE_GUEST, __ATOMIC_RELEASE);
     wait_for_guests();

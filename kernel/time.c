@@ -85,8 +85,8 @@ void time_calibrate(uint16_t pm_timer_port)
         khz = 1000000;
     }
     tsc_khz = khz;
-    log_info("time", "TSC %llu.%03llu MHz (%s)", (unsigned long long)khz / 1000,
-             (unsigned long long)khz % 1000, source);
+    log_debug("time", "TSC %llu.%03llu MHz (%s)", (unsigned long long)khz / 1000,
+              (unsigned long long)khz % 1000, source);
 }
 
 void time_set_origin(uint64_t tsc) { origin = tsc; }
