@@ -90,7 +90,7 @@ UNIT_CFLAGS := -std=gnu11 -g -O1 -fsanitize=address,undefined -fno-sanitize-reco
 U := $(B)/unit-$(notdir $(firstword $(CC)))
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 # A program has several sources, so it depends on all headers, not on those that gcc would list.
-UNIT_HEADERS := $(shell find $(ROOMS) include tests/unit tests/data -name '*.h' -o -name '*.inc')
+UNIT_HEADERS := $(shell find $(wildcard $(ROOMS)) include tests/unit tests/data -name '*.h' -o -name '*.inc')
 unit_sources = $(shell sed -n '1s/.*with: *\(.*\)\*\/.*/\1/p' tests/unit/test_$(1).c)
 
 .SECONDEXPANSION:
