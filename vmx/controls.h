@@ -204,9 +204,5 @@ enum vmx_misc_bit { VMX_MISC_BITS(MISC_MASK) VMX_MISC_WIDE = 1ull << 63 };
 #define VMX_MISC_MSEG_REVISION_MASK 0xFFFFFFFF00000000ull
 #define EPT_VPID_CAP_HLAT_MASK      0x003F000000000000ull /* largest HLAT prefix size */
 
-/* The EPT pointer. Section 25.6.11, Extended-Page-Table Pointer (EPTP). */
-#define EPTP_MEMORY_TYPE_WB    6ull
-#define EPTP_WALK_LENGTH_4     (3ull << 3) /* length minus one */
-#define EPTP_ACCESSED_DIRTY    (1ull << 6)
-#define EPTP_ADDRESS_MASK      0x000FFFFFFFFFF000ull
+/* There is no shadow VMCS. Section 25.4.2, Guest Non-Register State. The EPTP is in mm/pte.h. */
 #define VMCS_LINK_POINTER_NONE (~0ull)
