@@ -1,4 +1,4 @@
-/* The error value of design.md section 3, case two: the machine is unsuitable, or the firmware
+/* The error value of docs/design.md, kind two: the machine is unsuitable, or the firmware
  * lies. It must be checked; the reason is logged where it arises, not where it is returned. */
 #pragma once
 

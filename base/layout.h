@@ -1,4 +1,4 @@
-/* The host's address space, one table (design.md, decision 2). Everything lies in the top 2 GiB, so
+/* The host's address space, one table (docs/design.md). Everything lies in the top 2 GiB, so
  * that code compiled for the kernel model reaches it with 32-bit displacements, and below one page
  * directory, so that the whole space is described by a handful of tables.
  *

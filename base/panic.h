@@ -1,4 +1,4 @@
-/* The panic port (defined in kernel/panic.c): case one of design.md section 3, we are wrong. Takes
+/* The panic port (defined in kernel/panic.c): kind one of docs/design.md, we are wrong. Takes
  * the serial line, stops every CPU, prints registers, backtrace, VMCS, last exits and log, then
  * does what `on_stop` says. Any CPU, any context. No byte from guest or firmware may reach it. */
 #pragma once

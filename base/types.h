@@ -1,6 +1,6 @@
 /* Addresses and fixed-width integers. The three kinds of address are distinct types, so that a
  * guest-physical address cannot be handed to code that wants a host-physical one. Only the EPT
- * code and guest_access turn one into another. Source: docs/design.md, section 4. */
+ * code and guest_access turn one into another. Source: docs/design.md. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* Page frames of Orlop's own range. One bump allocator, filled at boot and never afterwards
- * (design.md, decision 10): what is taken is kept for the whole run, so there is nothing to free.
+ * (docs/design.md): what is taken is kept for the whole run, so there is nothing to free.
  */
 #pragma once
 

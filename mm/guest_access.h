@@ -1,5 +1,5 @@
 /* The only way to a byte of the guest: a window is opened on one page of it, the bytes are copied,
- * and the window is closed (design.md, decision 2). A window belongs to one CPU and is used by
+ * and the window is closed (docs/design.md). A window belongs to one CPU and is used by
  * nothing else while it is open. Addresses are checked against Orlop's own range. Guest-physical
  * equals host-physical but for the pages that the EPT shows otherwise, which no caller asks for. */
 #pragma once

@@ -13,7 +13,7 @@
 
 extern const uint8_t vmx_exit[], vmx_exit_measured[]; /* vmx/entry.asm */
 
-/* design.md, decision 4: no exits for interrupts, HLT, CR3, RDTSC, DR or I/O. NMIs exit, because
+/* docs/design.md: no exits for interrupts, HLT, CR3, RDTSC, DR or I/O. NMIs exit, because
  * stopping other CPUs needs it, and the guest gets virtual ones in their place. */
 #define WANTED_PIN     (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
 #define WANTED_PRIMARY (PRIMARY_USE_MSR_BITMAPS | PRIMARY_ACTIVATE_SECONDARY_CONTROLS)
