@@ -60,3 +60,21 @@ void percpu_enter(struct cpu *cpu, uint32_t number, uint32_t apic_id, const uint
     descriptors_load_idt();
     hw_wrmsr(MSR_IA32_GS_BASE, (uint64_t)cpu);
 }
+
+static void stacks_of(uint32_t number, uint64_t stacks[3])
+{
+    static const uint32_t pages[] = {LAYOUT_SLOT_NMI_STACK, LAYOUT_SLOT_DF_STACK,
+                                     LAYOUT_SLOT_MC_STACK};
+    for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
+        stacks[i] = (uint64_t)percpu_slot(number, pages[i] + 1);
+}
+
+void percpu_enter_slot(uint32_t number, uint32_t apic_id)
+{
+    struct cpu *cpu = percpu_get(number);
+    uint64_t stacks[3];
+    stacks_of(number, stacks);
+    percpu_enter(cpu, number, apic_id, stacks);
+    cpu->vcpu = percpu_slot(number, LAYOUT_SLOT_VCPU);
+    guest_access_open_windows(cpu->windows, number);
+}

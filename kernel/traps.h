@@ -17,7 +17,7 @@ void trap_dispatch(struct trap_frame *frame);
 
 /* The stretches of vmx/entry.asm between the last look at `attention` and the VM entry: an NMI that
  * lands in one, at [start, end), is sent back to look again at `restart` (docs/design.md, NMI
- * windows: the NMI race between root and non-root). Set once by vmx/, before the first entry. */
+ * windows). Set once by vmx/, before the first entry. */
 struct entry_window {
     uint64_t start, end, restart;
 };

@@ -74,18 +74,6 @@ enum error guest_write(const struct window *window, gpa_t to, const void *from, 
     return ERROR_NONE;
 }
 
-enum error guest_fill(const struct window *window, gpa_t to, uint8_t value, uint64_t bytes)
-{
-    if (!allowed(to.v, bytes))
-        return ERROR_RANGE;
-    for (uint64_t done = 0, step; done < bytes; done += step) {
-        step = min_u64(bytes - done, to_page_end(to.v + done));
-        memset(open_window(window, to.v + done), value, step);
-    }
-    close_window(window);
-    return ERROR_NONE;
-}
-
 enum error guest_move(const struct window windows[2], gpa_t to, gpa_t from, uint64_t bytes)
 {
     if (!allowed(to.v, bytes) || !allowed(from.v, bytes))

@@ -146,12 +146,11 @@ static void inject_nmi(struct vmx_cpu *vcpu)
 }
 
 /* Call this CPU back when the next line may be printed. */
-static void arm_timer(struct vmx_cpu *vcpu, uint64_t us)
+static void arm_timer(uint64_t us)
 {
     uint64_t shift = machine.caps.misc & VMX_MISC_TIMER_SHIFT_MASK;
     if (!(machine.caps.pin >> 32 & PIN_PREEMPTION_TIMER))
         return;
-    vcpu->timer_armed = us != 0;
     uint32_t pin = machine.controls.pin;
     vmcs_write(PIN_CONTROLS, us ? pin | PIN_PREEMPTION_TIMER : pin);
     /* Without it each entry would start the time anew, and a busy guest never see it end. */
@@ -187,7 +186,7 @@ void vmx_attend(struct vmx_cpu *vcpu)
     if (vcpu->nmi_pending)
         inject_nmi(vcpu);
     if ((why & ATTENTION_LOG) && cpu->number == 0)
-        arm_timer(vcpu, log_drain_line());
+        arm_timer(log_drain_line());
 }
 
 /* Hardware task switches of 32-bit code exit whatever the controls say (SDM vol. 3C, 26.2 "Other

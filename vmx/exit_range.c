@@ -155,8 +155,7 @@ enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t fra
     return NEXT_RETRY;
 }
 
-/* An instruction with more pages than there are places begins again with those that it needs next.
- */
+/* An instruction with more pages than there are places begins again with those it needs next. */
 void range_make_room(struct vmx_cpu *vcpu)
 {
     if (vcpu->sink_count == VMX_SINK_PAGES)

@@ -21,7 +21,6 @@ struct vmx_cpu {
     uint8_t history_next;
     uint8_t nmi_pending; /* an NMI of the guest's waits to be injected */
     uint8_t in_root;     /* VMXON was executed, the VMCS is current */
-    uint8_t timer_armed; /* the preemption timer calls us back for the log */
 
     uint64_t exits[EXIT_REASON_COUNT];
     uint64_t history_rip[VMX_HISTORY];
