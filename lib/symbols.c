@@ -1,29 +1,36 @@
 #include "lib/symbols.h"
 
-/* How many symbols begin at or below `offset`. */
-static uint32_t count_up_to(uint64_t offset)
+#include "lib/string.h"
+
+/* Seven bits a byte, the lowest first; the last byte has its top bit clear. */
+static uint64_t read_gap(const uint8_t **at)
 {
-    uint32_t low = 0, high = symbol_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (symbol_offsets[middle] <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    uint64_t gap = 0;
+    unsigned shift = 0;
+    uint8_t byte;
+    do {
+        byte = *(*at)++;
+        gap |= (uint64_t)(byte & 0x7F) << shift;
+        shift += 7;
+    } while (byte & 0x80);
+    return gap;
 }
 
 const char *symbol_lookup(uint64_t address, uint64_t *offset)
 {
-    if (address < SYMBOL_BASE)
+    const uint8_t *at = symbol_table;
+    const char *name = NULL;
+    uint64_t start = SYMBOL_BASE;
+    for (uint32_t i = 0; i < symbol_count; i++) {
+        uint64_t next = start + read_gap(&at);
+        if (next > address)
+            break;
+        start = next;
+        name = (const char *)at;
+        at += strlen(name) + 1;
+    }
+    if (!name || !*name)
         return NULL;
-    uint32_t count = count_up_to(address - SYMBOL_BASE);
-    if (count == 0)
-        return NULL;
-    const char *name = &symbol_names[symbol_name_offsets[count - 1]];
-    if (name[0] == '\0')
-        return NULL;
-    *offset = address - SYMBOL_BASE - symbol_offsets[count - 1];
+    *offset = address - start;
     return name;
 }

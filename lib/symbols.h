@@ -4,14 +4,13 @@
 
 #include "base/types.h"
 
-/* Where the image begins in the host's address space; addresses in the table count from here. */
+/* Where the image begins in the host's address space; the first gap counts from here. */
 #define SYMBOL_BASE 0xFFFFFFFF80000000ull
 
-/* Ascending. The name of symbol i begins at symbol_names[symbol_name_offsets[i]] and ends with NUL.
- * An empty name marks the end of the code before it. */
-extern const uint32_t symbol_offsets[];
-extern const uint32_t symbol_name_offsets[];
-extern const char symbol_names[];
+/* For each symbol, ascending: the gap from the one before, seven bits a byte, and the name with its
+ * NUL. Gaps take less room than addresses, and who reads a backtrace does not mind the time. An
+ * empty name marks the end of the code before it. */
+extern const uint8_t symbol_table[];
 extern const uint32_t symbol_count;
 
 /* The name of the function that `address` lies in, and how far in; NULL where it lies in none. */

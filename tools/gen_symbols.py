@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Turn `nm -n` output on stdin into the C tables that lib/symbols.h declares, on stdout.
+"""Turn `nm -n` output on stdin into the C table that lib/symbols.h declares, on stdout.
 
-Without input, from a terminal, or with --empty: empty tables of the same shape, for the first link.
-Only functions (t and T) go in. Each run of them is closed by the first symbol of another kind,
+Without input, from a terminal, or with --empty: an empty table of the same shape, for the first
+link. Only functions (t and T) go in, under the names that the source has: what the compiler adds
+(.constprop.0, .cold) is left out. Each run of them is closed by the first symbol of another kind,
 under an empty name, so that an address behind the code gets no name. The same input gives the same
 output.
 """
@@ -31,7 +32,7 @@ def function_table(symbols):
         is_code = kind in "tT"
         rank = (not is_code, kind != "T", name)
         if offset not in best or rank < best[offset][0]:
-            best[offset] = (rank, name if is_code else "")
+            best[offset] = (rank, name.split(".")[0] if is_code else "")
     table = []
     for offset in sorted(best):
         name = best[offset][1]
@@ -40,28 +41,28 @@ def function_table(symbols):
     return table
 
 
-def emit(table, out):
-    """Writes the four definitions. An array has one element at least: C knows no empty ones."""
-    name_offsets, names, at = [], [], 0
-    for _, name in table:
-        name_offsets.append(at)
-        names.append(f'    "{name}\\0"')
-        at += len(name.encode()) + 1
-    offsets = [f"    {offset:#x}," for offset, _ in table] or ["    0,"]
-    name_offset_lines = [f"    {offset}," for offset in name_offsets] or ["    0,"]
+def gap_bytes(gap):
+    """Seven bits a byte, the lowest first; all but the last have their top bit set."""
+    encoded = []
+    while gap >= 0x80:
+        encoded.append(gap & 0x7F | 0x80)
+        gap >>= 7
+    return encoded + [gap]
 
+
+def emit(table, out):
+    """Writes the two definitions. An array has one element at least: C knows no empty ones."""
+    rows, before = [], 0
+    for offset, name in table:
+        row = gap_bytes(offset - before) + list(name.encode()) + [0]
+        rows.append(f"    {', '.join(map(str, row))}, /* {name} */")
+        before = offset
     print("/* Made by tools/gen_symbols.py. */", file=out)
     print('#include "lib/symbols.h"\n', file=out)
     print(f"const uint32_t symbol_count {SECTION} = {len(table)};", file=out)
-    for declaration, lines in (
-        ("uint32_t symbol_offsets[]", offsets),
-        ("uint32_t symbol_name_offsets[]", name_offset_lines),
-    ):
-        print(f"\nconst {declaration} {SECTION} = {{", file=out)
-        print("\n".join(lines), file=out)
-        print("};", file=out)
-    print(f"\nconst char symbol_names[] {SECTION} =", file=out)
-    print("\n".join(names or ['    ""']) + ";", file=out)
+    print(f"\nconst uint8_t symbol_table[] {SECTION} = {{", file=out)
+    print("\n".join(rows or ["    0,"]), file=out)
+    print("};", file=out)
 
 
 def main():
