@@ -18,7 +18,8 @@
 #define LAYOUT_POOL_END    0xFFFFFFFF90000000
 
 /* Pages of the device area. */
-#define LAYOUT_DEVICE_VGA 0 /* 8 pages: 0xB8000 to 0xBFFFF */
+#define LAYOUT_DEVICE_VGA       0 /* 0xB8000 to 0xBFFFF */
+#define LAYOUT_DEVICE_VGA_PAGES 8
 
 /* Pages of a CPU's slot; those not named are guard pages, never mapped. A stack grows down into the
  * guard page below it. The host's stack ends where struct vmx_cpu begins, so that the exit stub,

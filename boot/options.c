@@ -142,8 +142,8 @@ static bool read_probe(struct word value, struct options *out)
 
 static bool read_debug_fault(struct word value, struct options *out)
 {
-    static const struct choice faults[] = {{"divide", DEBUG_FAULT_DIVIDE},
-                                           {"page", DEBUG_FAULT_PAGE}};
+    static const struct choice faults[] = {
+        {"divide", DEBUG_FAULT_DIVIDE}, {"page", DEBUG_FAULT_PAGE}, {"tables", DEBUG_CHECK_TABLES}};
     static const struct choice cpus[] = {{"bsp", false}, {"ap", true}};
     static const struct choice times[] = {{"boot", false}, {"guest", true}};
     struct word fault_name, rest, cpu_name, time_name;
@@ -184,8 +184,8 @@ static const struct option_row {
     {"probe", false, "probe", "report what this machine can do, and start no guest", read_probe},
     {"exitcost", false, "exitcost", "count the cost of each kind of exit (for measuring)",
      read_exitcost},
-    {"debug_fault", true, "debug_fault=divide|page,bsp|ap,boot|guest",
-     "raise a fault inside Orlop, before the launch or with the guest running (for tests)",
+    {"debug_fault", true, "debug_fault=divide|page|tables,bsp|ap,boot|guest",
+     "a fault inside Orlop, or a check of its page tables, before the launch or after (for tests)",
      read_debug_fault},
 };
 _Static_assert(ARRAY_SIZE(rows) <= 32, "one bit a row");

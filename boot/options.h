@@ -17,7 +17,7 @@
 enum option_stop { ON_STOP_HALT, ON_STOP_REBOOT, ON_STOP_POWEROFF };
 enum option_serial_after { SERIAL_AFTER_LINES, SERIAL_AFTER_PANIC };
 enum option_sipi { SIPI_AUTO, SIPI_WFS, SIPI_ICR };
-enum option_fault { DEBUG_FAULT_NONE, DEBUG_FAULT_DIVIDE, DEBUG_FAULT_PAGE };
+enum option_fault { DEBUG_FAULT_NONE, DEBUG_FAULT_DIVIDE, DEBUG_FAULT_PAGE, DEBUG_CHECK_TABLES };
 
 struct options {
     uint16_t serial_port; /* first I/O port of the UART, 0 for none */
@@ -30,7 +30,7 @@ struct options {
     enum option_sipi sipi;         /* how CPUs wait for a SIPI: vmx/icr.h */
     bool exitcost;                 /* the measuring entry stub counts the cost of each exit */
     bool probe;                    /* only report what the machine can do */
-    enum option_fault debug_fault; /* for tests of the panic: a fault in Orlop itself ... */
+    enum option_fault debug_fault; /* for tests: a fault in Orlop itself, or a check ... */
     bool debug_fault_on_ap;        /* ... on the first AP instead of the BSP ... */
     bool debug_fault_after_launch; /* ... at the guest's first exit instead of before launch */
 };

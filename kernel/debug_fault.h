@@ -1,5 +1,7 @@
 /* A fault of Orlop's own on demand (`debug_fault=`), so that the panic's report can be tested: a
- * divide error or a page fault, on the BSP or an AP, before or after the launch. */
+ * divide error or a page fault, on the BSP or an AP, before or after the launch. In the same way a
+ * check of Orlop's own page tables is asked for (kernel/host_check.h), after which the boot or the
+ * guest goes on. */
 #pragma once
 
 #include "boot/options.h"

@@ -21,7 +21,6 @@
 #include "vmx/root.h"
 
 #define VGA_TEXT       0xB8000
-#define VGA_PAGES      8
 #define START_BOUND_US 500000
 #define ROOT_BOUND_US  500000
 
@@ -32,7 +31,7 @@ static volatile uint32_t stage;
 static void map_screen(void)
 {
     uint64_t screen = LAYOUT_DEVICE_BASE + LAYOUT_DEVICE_VGA * PAGE_SIZE;
-    for (uint64_t i = 0; i < VGA_PAGES; i++)
+    for (uint64_t i = 0; i < LAYOUT_DEVICE_VGA_PAGES; i++)
         host_tables_map(screen + i * PAGE_SIZE, HPA(VGA_TEXT + i * PAGE_SIZE), HOST_DEVICE);
     if (!boot.info.framebuffer.present || boot.info.framebuffer.type == 2)
         panic_set_screen((void *)screen, 80, 25);
@@ -70,11 +69,22 @@ static void wait_for_stage(enum stage wanted)
         hw_pause();
 }
 
+/* Not inline: half the stack goes to the registers, for as long as this runs. */
+static __attribute__((noinline)) void compare_mtrrs(struct vmx_cpu *vcpu)
+{
+    struct mtrr_state own;
+    if (!(vcpu->caps.cpuid_1_edx & machine.caps.cpuid_1_edx & CPUID_1_EDX_MTRR))
+        return;
+    facts_read_mtrrs(&own, vmx_physical_bits(&vcpu->caps));
+    mtrr_states_differ(&machine.mtrr, &own, &vcpu->mtrrs);
+}
+
 /* An AP's whole life up to its guest. */
 static void run_ap(struct cpu *cpu)
 {
     struct vmx_cpu *vcpu = cpu->vcpu;
     vmx_read_capabilities(&vcpu->caps);
+    compare_mtrrs(vcpu);
     smp_report_ready(cpu);
     wait_for_stage(STAGE_ROOT);
     cpu->unsuitable = vmx_start_cpu(cpu) != ERROR_NONE;
@@ -126,6 +136,15 @@ static void refuse_requirement(void *context, const struct vmx_requirement *miss
         refuse("a CPU differs from the first: %s", text);
 }
 
+/* The EPT takes its memory types from the BSP's. Firmware that forgets a CPU exists, and systems
+ * run on it, so this is no refusal. */
+static void warn_of_mtrrs(uint32_t apic_id, const struct mtrr_difference *mtrrs)
+{
+    if (mtrrs->name[0])
+        log_warn("mtrr", "APIC id %u: %s is 0x%llx, 0x%llx on the first CPU", apic_id, mtrrs->name,
+                 (unsigned long long)mtrrs->b, (unsigned long long)mtrrs->a);
+}
+
 void main_merge_capabilities(void)
 {
     const struct vmx_report_sink sink = {print_difference, NULL};
@@ -134,6 +153,7 @@ void main_merge_capabilities(void)
         struct vmx_cpu *other = percpu_get(i)->vcpu;
         vmx_capabilities_differ(&first->caps, 0, &other->caps, i, &sink);
         vmx_requirements_check(&other->caps, refuse_requirement, &other->caps);
+        warn_of_mtrrs(boot.cpus.apic_id[i], &other->mtrrs);
         vmx_capabilities_merge(&machine.caps, &other->caps);
     }
 }

@@ -17,12 +17,9 @@ static const struct {
 
 uint32_t mtrr_fixed_msr(unsigned i)
 {
-    static const uint32_t index[MTRR_FIXED_COUNT] = {
-        MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX16K_80000, MSR_IA32_MTRR_FIX16K_A0000,
-        MSR_IA32_MTRR_FIX4K_C0000,  MSR_IA32_MTRR_FIX4K_C8000,  MSR_IA32_MTRR_FIX4K_D0000,
-        MSR_IA32_MTRR_FIX4K_D8000,  MSR_IA32_MTRR_FIX4K_E0000,  MSR_IA32_MTRR_FIX4K_E8000,
-        MSR_IA32_MTRR_FIX4K_F0000,  MSR_IA32_MTRR_FIX4K_F8000,
-    };
+#define FIXED_MSR(name) MSR_IA32_MTRR_##name,
+    static const uint32_t index[MTRR_FIXED_COUNT] = {MTRR_FIXED_REGISTERS(FIXED_MSR)};
+#undef FIXED_MSR
     return index[i];
 }
 

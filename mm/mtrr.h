@@ -61,5 +61,13 @@ bool mtrr_uniform(const struct mtrr_state *state, uint64_t base, uint64_t end, u
 /* The set of enum mtrr_problem that this state has. Ranges that are off are not looked at. */
 unsigned mtrr_problems(const struct mtrr_state *state);
 
-/* Do two CPUs have one map? Registers that are off, or do not exist, may differ. */
-bool mtrr_state_equal(const struct mtrr_state *a, const struct mtrr_state *b);
+/* A register by its SDM name, and what two CPUs have in it. */
+struct mtrr_difference {
+    char name[24];
+    uint64_t a, b;
+};
+
+/* Whether the registers of two CPUs differ, and in which first; registers that are off, or do not
+ * exist, may. `*first` is written only then. phys_bits is not compared. */
+bool mtrr_states_differ(const struct mtrr_state *a, const struct mtrr_state *b,
+                        struct mtrr_difference *first);

@@ -6,6 +6,20 @@
 #define MTRR_FIXED_END    MIB(1)
 #define MTRR_FIXED_RANGES 88 /* 8 of 64 KiB, 16 of 16 KiB, 64 of 4 KiB */
 
+/* The fixed-range registers by the ends of their names: IA32_MTRR_..., MSR_IA32_MTRR_... */
+#define MTRR_FIXED_REGISTERS(X)                                                                    \
+    X(FIX64K_00000)                                                                                \
+    X(FIX16K_80000)                                                                                \
+    X(FIX16K_A0000)                                                                                \
+    X(FIX4K_C0000)                                                                                 \
+    X(FIX4K_C8000)                                                                                 \
+    X(FIX4K_D0000)                                                                                 \
+    X(FIX4K_D8000)                                                                                 \
+    X(FIX4K_E0000)                                                                                 \
+    X(FIX4K_E8000)                                                                                 \
+    X(FIX4K_F0000)                                                                                 \
+    X(FIX4K_F8000)
+
 static inline bool mtrr_is_reserved_type(uint64_t type)
 {
     return type > MEMORY_TYPE_WB || type == 2 || type == 3;

@@ -44,24 +44,3 @@ unsigned mtrr_problems(const struct mtrr_state *state)
             problems |= variable_problems(state, i);
     return problems;
 }
-
-static bool variable_equal(const struct mtrr_state *a, const struct mtrr_state *b, unsigned i)
-{
-    if (!mtrr_is_valid(a, i) && !mtrr_is_valid(b, i))
-        return true;
-    return a->variable[i].base == b->variable[i].base && a->variable[i].mask == b->variable[i].mask;
-}
-
-bool mtrr_state_equal(const struct mtrr_state *a, const struct mtrr_state *b)
-{
-    if (a->cap != b->cap || a->def_type != b->def_type || a->phys_bits != b->phys_bits ||
-        mtrr_variable_count(a) != mtrr_variable_count(b))
-        return false;
-    for (unsigned i = 0; mtrr_fixed_is_on(a) && i < MTRR_FIXED_COUNT; i++)
-        if (a->fixed[i] != b->fixed[i])
-            return false;
-    for (unsigned i = 0; mtrr_is_on(a) && i < mtrr_variable_count(a); i++)
-        if (!variable_equal(a, b, i))
-            return false;
-    return true;
-}

@@ -6,6 +6,7 @@
 #include "base/layout.h"
 #include "base/types.h"
 #include "kernel/percpu.h"
+#include "mm/mtrr.h"
 #include "vcpu/init_sipi.h"
 #include "vcpu/registers.h"
 #include "vmx/capabilities.h"
@@ -28,6 +29,7 @@ struct vmx_cpu {
 
     struct cpu *cpu;
     struct vmx_capabilities caps; /* of this CPU alone */
+    struct mtrr_difference mtrrs; /* the BSP's and this CPU's; no name: they are alike */
     uint32_t signature;           /* CPUID.1:EAX, which INIT leaves in EDX */
     uint32_t run_state;           /* enum cpu_state of vcpu/init_sipi.h */
     uint32_t mail;                /* an INIT or SIPI that another CPU left (vmx/icr.c) */

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
     CHECK(options.on_stop <= ON_STOP_POWEROFF);
     CHECK(options.on_stop_seconds <= OPTIONS_MAX_STOP_SECONDS);
     CHECK(options.serial_after <= SERIAL_AFTER_PANIC);
-    CHECK(options.debug_fault <= DEBUG_FAULT_PAGE);
+    CHECK(options.debug_fault <= DEBUG_CHECK_TABLES);
     CHECK(complaints.count <= OPTIONS_MAX_COMPLAINTS);
     CHECK(complaints.dropped == 0 || complaints.count == OPTIONS_MAX_COMPLAINTS);
     for (unsigned int i = 0; i < complaints.count; i++) {

@@ -1,4 +1,4 @@
-/* with: mm/mtrr.c mm/mtrr_check.c */
+/* with: mm/mtrr.c mm/mtrr_check.c mm/mtrr_compare.c lib/format.c */
 #include "base/bits.h"
 #include "mm/mtrr.h"
 
@@ -294,34 +294,90 @@ static void problems_are_reported_and_sound_states_have_none(void **unused)
     assert_int_equal(mtrr_problems(&mtrr), 0);
 }
 
-static void states_are_equal_unless_something_in_force_differs(void **unused)
+/* In both directions: the register's name and both values, or none ("") and nothing written. */
+static void expect_difference(const struct mtrr_state *a, const struct mtrr_state *b,
+                              const char *name, uint64_t in_a, uint64_t in_b)
+{
+    struct mtrr_difference found = {"none", 1, 2}, back = {"none", 3, 4};
+    assert_int_equal(mtrr_states_differ(a, b, &found), *name != '\0');
+    assert_int_equal(mtrr_states_differ(b, a, &back), *name != '\0');
+    assert_string_equal(found.name, *name ? name : "none");
+    assert_string_equal(back.name, *name ? name : "none");
+    assert_true(found.a == (*name ? in_a : 1) && found.b == (*name ? in_b : 2));
+    assert_true(back.a == (*name ? in_b : 3) && back.b == (*name ? in_a : 4));
+}
+
+/* `change` is made to one register of a copy, whose name is to be found. */
+#define EXPECT_CHANGE(register, change, name)                                                      \
+    do {                                                                                           \
+        static struct mtrr_state other;                                                            \
+        other = mtrr;                                                                              \
+        other.register ^= (change);                                                                \
+        expect_difference(&mtrr, &other, name, mtrr.register, other.register);                     \
+    } while (0)
+
+static void the_first_register_in_force_that_differs_is_named_with_both_values(void **unused)
 {
     (void)unused;
-    static struct mtrr_state other;
     start(PHYS_BITS, ON | MEMORY_TYPE_WB);
     add_range(GIB(3), GIB(1), MEMORY_TYPE_UC);
     add_range(GIB(2), MIB(1), MEMORY_TYPE_WC);
-    const struct mtrr_state same = mtrr;
-#define CHANGED(change, equal)                                                                     \
-    (other = same, change, assert_int_equal(mtrr_state_equal(&same, &other), equal),               \
-     assert_int_equal(mtrr_state_equal(&other, &same), equal))
-    CHANGED((void)0, true);
-    CHANGED(other.cap ^= 1, false);
-    CHANGED(other.def_type ^= MTRR_DEF_TYPE_FE, false);
-    CHANGED(other.phys_bits++, false);
-    CHANGED(other.fixed[10] ^= 1, false);
-    CHANGED(other.variable_count--, false);
-    CHANGED(other.variable[1].base ^= MIB(1), false);
-    CHANGED(other.variable[1].mask ^= MIB(1), false);
-    CHANGED(other.variable[1].mask ^= MTRR_PHYSMASK_V, false);
-    CHANGED(other.variable[2].base ^= MIB(1), true);
-    mtrr = same;
-    mtrr.variable[0].mask = 0, other = mtrr, other.variable[0].base ^= MIB(1);
-    assert_true(mtrr_state_equal(&mtrr, &other));
-    mtrr.def_type = MTRR_DEF_TYPE_E, other = mtrr, other.fixed[3]++;
-    assert_true(mtrr_state_equal(&mtrr, &other));
-    mtrr.def_type = 0, other = mtrr, other.variable[1].base++;
-    assert_true(mtrr_state_equal(&mtrr, &other));
+    EXPECT_CHANGE(cap, 0, "");
+    EXPECT_CHANGE(cap, 1, "IA32_MTRRCAP");
+    EXPECT_CHANGE(def_type, MTRR_DEF_TYPE_FE, "IA32_MTRR_DEF_TYPE");
+    EXPECT_CHANGE(def_type, MTRR_DEF_TYPE_E, "IA32_MTRR_DEF_TYPE");
+    EXPECT_CHANGE(def_type, 2, "IA32_MTRR_DEF_TYPE");
+    EXPECT_CHANGE(phys_bits, 1, "");
+    EXPECT_CHANGE(variable[1].base, MIB(1), "IA32_MTRR_PHYSBASE1");
+    EXPECT_CHANGE(variable[1].mask, MIB(1), "IA32_MTRR_PHYSMASK1");
+    EXPECT_CHANGE(variable[0].mask, MTRR_PHYSMASK_V, "IA32_MTRR_PHYSMASK0");
+    static struct mtrr_state other;
+    other = mtrr, other.variable[0].mask ^= MIB(1), other.variable[1].base ^= MIB(1);
+    expect_difference(&mtrr, &other, "IA32_MTRR_PHYSMASK0", mtrr.variable[0].mask,
+                      other.variable[0].mask);
+    other.fixed[10] ^= 1;
+    expect_difference(&mtrr, &other, "IA32_MTRR_FIX4K_F8000", 0, 1);
+    other.def_type ^= 2;
+    expect_difference(&mtrr, &other, "IA32_MTRR_DEF_TYPE", mtrr.def_type, other.def_type);
+    other.cap ^= 1;
+    expect_difference(&mtrr, &other, "IA32_MTRRCAP", mtrr.cap, other.cap);
+}
+
+static void each_fixed_register_and_the_last_pair_have_their_name(void **unused)
+{
+    (void)unused;
+    static const char *const names[MTRR_FIXED_COUNT] = {
+        "IA32_MTRR_FIX64K_00000", "IA32_MTRR_FIX16K_80000", "IA32_MTRR_FIX16K_A0000",
+        "IA32_MTRR_FIX4K_C0000",  "IA32_MTRR_FIX4K_C8000",  "IA32_MTRR_FIX4K_D0000",
+        "IA32_MTRR_FIX4K_D8000",  "IA32_MTRR_FIX4K_E0000",  "IA32_MTRR_FIX4K_E8000",
+        "IA32_MTRR_FIX4K_F0000",  "IA32_MTRR_FIX4K_F8000",
+    };
+    start(PHYS_BITS, ON | MEMORY_TYPE_WB);
+    for (unsigned i = 0; i < MTRR_FIXED_COUNT; i++)
+        EXPECT_CHANGE(fixed[i], BIT(63), names[i]);
+    for (unsigned i = 0; i < MTRR_VARIABLE_MAX; i++)
+        add_range(i * GIB(1), GIB(1), MEMORY_TYPE_WB);
+    EXPECT_CHANGE(variable[254].base, 1, "IA32_MTRR_PHYSBASE254");
+    EXPECT_CHANGE(variable[254].mask, MTRR_PHYSMASK_V, "IA32_MTRR_PHYSMASK254");
+}
+
+static void registers_that_are_off_may_differ(void **unused)
+{
+    (void)unused;
+    start(PHYS_BITS, ON | MEMORY_TYPE_WB);
+    add_range(GIB(3), GIB(1), MEMORY_TYPE_UC);
+    mtrr.variable[1].mask = MTRR_PHYSMASK_V; /* beyond the count of pairs */
+    EXPECT_CHANGE(variable[1].base, MIB(1), "");
+    EXPECT_CHANGE(variable[1].mask, MIB(1), "");
+    mtrr.variable[0].mask = 0;
+    EXPECT_CHANGE(variable[0].base, MIB(1), "");
+    EXPECT_CHANGE(variable[0].mask, MIB(1), "");
+    mtrr.def_type = MTRR_DEF_TYPE_E;
+    EXPECT_CHANGE(fixed[3], 1, "");
+    mtrr.def_type = ON, mtrr.cap &= ~MTRRCAP_FIX;
+    EXPECT_CHANGE(fixed[3], 1, "");
+    mtrr.def_type = 0, mtrr.variable[0].mask = MTRR_PHYSMASK_V;
+    EXPECT_CHANGE(variable[0].base, MIB(1), "");
 }
 
 int main(void)
@@ -335,7 +391,9 @@ int main(void)
         cmocka_unit_test(a_mask_of_many_holes_is_bounded_and_never_called_uniform_where_it_is_not),
         cmocka_unit_test(terabytes_under_all_ranges_cost_no_walk_over_pages),
         cmocka_unit_test(problems_are_reported_and_sound_states_have_none),
-        cmocka_unit_test(states_are_equal_unless_something_in_force_differs),
+        cmocka_unit_test(the_first_register_in_force_that_differs_is_named_with_both_values),
+        cmocka_unit_test(each_fixed_register_and_the_last_pair_have_their_name),
+        cmocka_unit_test(registers_that_are_off_may_differ),
     };
     random_seed(0x6d747272);
     return cmocka_run_group_tests(tests, NULL, NULL);
