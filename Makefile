@@ -12,6 +12,7 @@ CC := gcc
 endif
 NASM ?= nasm
 B := build
+L := $(B)/linux
 # One object tree a compiler, so that both can be built side by side.
 O := $(B)/obj-$(notdir $(firstword $(CC)))
 
@@ -49,8 +50,9 @@ $(patsubst %.c,$(O)/%.o,$(filter vcpu/% $(addprefix vmx/,exit.c exit_msr.c exit_
     exit_instructions.c),$(C_SOURCES))): CFLAGS_HOST += -fomit-frame-pointer
 
 # What runs at boot, or only to report, is built for size.
-$(patsubst %.c,$(O)/%.o,$(filter-out vcpu/% vmx/exit.c vmx/exit_%.c mm/ept_% mm/guest_access.c \
-    lib/log_ring.c lib/libc.c,$(C_SOURCES))): CFLAGS_HOST += -Os
+$(patsubst %.c,$(O)/%.o,vcpu/cpuid_policy.c vmx/exit_fatal.c $(filter-out vcpu/% vmx/exit.c \
+    vmx/exit_%.c mm/ept_% mm/guest_access.c lib/log_ring.c lib/libc.c,$(C_SOURCES))): \
+    CFLAGS_HOST += -Os
 
 $(O)/%.asm.o: %.asm $(O)/asm_constants.inc Makefile
 	$(call say,NASM,$<)

@@ -8,9 +8,15 @@
 #include "base/x86/eflags.h"
 #include "base/x86/msr.h"
 
-/* Whether the step from `rip` to `next` = rip + length needs rip_wrap(): only when bit 32 changed.
- * One XOR and a shift, so that a usual exit need not ask for CS.L. */
-static inline bool rip_carries(uint64_t rip, uint64_t next) { return (rip ^ next) >> 32; }
+/* The step to the next instruction: `*next` = rip + length. Whether it needs rip_wrap(): only when
+ * it carries out of bit 31, which the addition itself tells, so that a usual exit need not ask for
+ * CS.L. */
+static inline bool rip_step(uint64_t rip, uint64_t length, uint64_t *next)
+{
+    uint32_t low;
+    *next = rip + length;
+    return __builtin_add_overflow((uint32_t)rip, (uint32_t)length, &low);
+}
 
 /* The next RIP after such a carry: outside 64-bit mode RIP has 32 bits and goes on at 0, and VM
  * entry insists on it.
@@ -27,13 +33,6 @@ static inline bool rip_carries(uint64_t rip, uint64_t next) { return (rip ^ next
 static inline uint64_t rip_wrap(uint64_t next, bool in_64bit_mode)
 {
     return in_64bit_mode ? next : (uint32_t)next;
-}
-
-/* rip_carries() and rip_wrap() in one, for paths that know the mode. */
-static inline uint64_t rip_advance(uint64_t rip, uint32_t length, bool in_64bit_mode)
-{
-    uint64_t next = rip + length;
-    return rip_carries(rip, next) ? rip_wrap(next, in_64bit_mode) : next;
 }
 
 /* What else completing an instruction may touch. */

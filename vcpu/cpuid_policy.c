@@ -18,11 +18,10 @@ static const struct {
 } hidden[] = {
     HIDE(1, ECX, CPUID_1_ECX_VMX, 0),
     HIDE(1, ECX, CPUID_1_ECX_SMX, 0),
-    HIDE(1, ECX, CPUID_1_ECX_OSXSAVE, 0), /* the host's; the guest's is put in */
-    HIDE(6, EAX, BIT(19), 0),             /* hardware feedback: see msr_table.c */
-    HIDE(6, EAX, BIT(23), 0),             /* Intel Thread Director, built on it */
-    HIDE(6, ECX, BITS(15, 8), 0),         /* its classes */
-    HIDE(6, EDX, BITS(31, 0), 0),         /* the feedback table's format */
+    HIDE(6, EAX, BIT(19), 0),     /* hardware feedback: see msr_table.c */
+    HIDE(6, EAX, BIT(23), 0),     /* Intel Thread Director, built on it */
+    HIDE(6, ECX, BITS(15, 8), 0), /* its classes */
+    HIDE(6, EDX, BITS(31, 0), 0), /* the feedback table's format */
     HIDE(7_0, EBX, CPUID_7_EBX_SGX, 0),
     HIDE(7_0, EBX, CPUID_7_EBX_INVPCID, CPUID_PASSES_INVPCID),
     HIDE(7_0, EBX, CPUID_7_EBX_INTEL_PT, CPUID_PASSES_PT),

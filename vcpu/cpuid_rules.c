@@ -67,7 +67,8 @@ void cpuid_filter(const struct cpuid_policy *policy, uint32_t leaf, uint32_t sub
                   const struct cpuid_context *context, struct cpuid_regs *answer)
 {
     if (leaf == CPUID_LEAF_FEATURES) {
-        cpuid_filter_leaf1(policy, context->guest_cr4, answer);
+        answer->ecx = cpuid_filter_1_ecx(policy, answer->ecx);
+        answer->edx = cpuid_filter_1_edx(policy, answer->edx);
         return;
     }
     if (leaf >= ORLOP_CPUID_BASE && leaf <= ORLOP_CPUID_RANGE_LAST) {

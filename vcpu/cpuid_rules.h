@@ -82,14 +82,14 @@ static inline bool cpuid_needs_filter(const struct cpuid_policy *policy, uint32_
 void cpuid_filter(const struct cpuid_policy *policy, uint32_t leaf, uint32_t subleaf,
                   const struct cpuid_context *context, struct cpuid_regs *answer);
 
-_Static_assert(CR4_OSXSAVE << (27 - 18) == CPUID_1_ECX_OSXSAVE, "shifted into place below");
-
-/* cpuid_filter() for leaf 1 alone: the leaf that guests ask most, and one that needs CR4 only. */
-static inline void cpuid_filter_leaf1(const struct cpuid_policy *policy, uint64_t guest_cr4,
-                                      struct cpuid_regs *answer)
+/* cpuid_filter() for leaf 1 alone, the leaf that guests ask most; EAX and EBX stay. OSXSAVE is the
+ * CPU's answer, because the CR4 that runs has the guest's bit (docs/design.md). */
+static inline uint32_t cpuid_filter_1_ecx(const struct cpuid_policy *policy, uint32_t native)
 {
-    uint64_t osxsave = guest_cr4 << (27 - 18) & CPUID_1_ECX_OSXSAVE;
-    answer->ecx = (answer->ecx & policy->keep[CPUID_PLACE_1][CPUID_OUT_ECX]) |
-                  (uint32_t)(CPUID_1_ECX_HYPERVISOR | osxsave);
-    answer->edx &= policy->keep[CPUID_PLACE_1][CPUID_OUT_EDX];
+    return (native & policy->keep[CPUID_PLACE_1][CPUID_OUT_ECX]) | CPUID_1_ECX_HYPERVISOR;
+}
+
+static inline uint32_t cpuid_filter_1_edx(const struct cpuid_policy *policy, uint32_t native)
+{
+    return native & policy->keep[CPUID_PLACE_1][CPUID_OUT_EDX];
 }

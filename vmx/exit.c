@@ -23,6 +23,11 @@ bool exit_in_64bit_mode(void)
            (vmcs_read(GUEST_CS_ACCESS_RIGHTS) & SEGMENT_L);
 }
 
+bool exit_in_real_mode(void)
+{
+    return !(vmcs_read(GUEST_CR0) & CR0_PE) || (vmcs_read(GUEST_RFLAGS) & RFLAGS_VM);
+}
+
 /* Reads again what its caller has read, so that the usual exit need not keep it. */
 static COLD void advance_rare(void)
 {
@@ -42,17 +47,15 @@ static COLD void advance_rare(void)
 
 static COLD uint64_t wrap(uint64_t next) { return rip_wrap(next, exit_in_64bit_mode()); }
 
-/* The carry out of bit 31 is asked of the addition itself; see rip_carries() for why it is enough.
- */
 INLINE void advance_from(uint64_t rip, uint64_t length)
 {
-    uint32_t low;
-    uint64_t next = rip + length;
-    if (UNLIKELY(__builtin_add_overflow((uint32_t)rip, (uint32_t)length, &low)))
+    uint64_t next;
+    if (UNLIKELY(rip_step(rip, length, &next)))
         next = wrap(next);
     vmcs_write(GUEST_RIP, next);
-    if (UNLIKELY(vmcs_read_field(VMCS_GUEST_INTERRUPTIBILITY_STATE) & INTERRUPTIBILITY_SHADOW) ||
-        UNLIKELY(vmcs_read(GUEST_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)))
+    uint64_t interruptibility = vmcs_read_field(VMCS_GUEST_INTERRUPTIBILITY_STATE);
+    if (UNLIKELY(
+            advance_is_rare(vmcs_read(GUEST_RFLAGS), interruptibility & INTERRUPTIBILITY_SHADOW)))
         advance_rare();
 }
 
@@ -86,8 +89,8 @@ INLINE void exit_cpuid(struct vmx_cpu *vcpu, uint64_t rip)
     }
     if (leaf == CPUID_LEAF_FEATURES) {
         __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-        c = (c & machine.leaf1_ecx_keep) | CPUID_1_ECX_HYPERVISOR;
-        d &= machine.leaf1_edx_keep;
+        c = cpuid_filter_1_ecx(&machine.cpuid, (uint32_t)c);
+        d = cpuid_filter_1_edx(&machine.cpuid, (uint32_t)d);
     } else {
         __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     }

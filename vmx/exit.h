@@ -69,3 +69,6 @@ unsigned exit_cpl(void);
 
 /* EFER.LMA and CS.L. */
 bool exit_in_64bit_mode(void);
+
+/* Real-address or virtual-8086 mode. */
+bool exit_in_real_mode(void);

@@ -19,6 +19,18 @@ static void restore_nmi_blocking(uint64_t qualification)
                    vmcs_read(GUEST_INTERRUPTIBILITY_STATE) | INTERRUPTIBILITY_NMI);
 }
 
+/* A page that is there and may not be written: the local APIC's, the hook's; or one that another
+ * CPU has just mapped. */
+static enum exit_next page_written(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification)
+{
+    gpa_t page = GPA(ALIGN_DOWN(address.v, PAGE_SIZE));
+    if (icr_is_protected(page))
+        return icr_page_written(vcpu, address, qualification);
+    if (machine.hook.written && page.v == machine.hook.page.v)
+        return machine.hook.written(vcpu);
+    return NEXT_RETRY;
+}
+
 enum exit_next handle_ept_violation(struct vmx_cpu *vcpu)
 {
     uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);
@@ -28,10 +40,8 @@ enum exit_next handle_ept_violation(struct vmx_cpu *vcpu)
     case EPT_FILL_MAPPED:
         return NEXT_RETRY;
     case EPT_FILL_ALREADY:
-        if ((qualification & EPT_VIOLATION_WRITE) &&
-            icr_is_protected(GPA(ALIGN_DOWN(address.v, PAGE_SIZE))))
-            return icr_page_written(vcpu, address, qualification);
-        return NEXT_RETRY;
+        return qualification & EPT_VIOLATION_WRITE ? page_written(vcpu, address, qualification)
+                                                   : NEXT_RETRY;
     case EPT_FILL_HIDDEN:
         return range_access(vcpu, address, qualification);
     case EPT_FILL_BEYOND:

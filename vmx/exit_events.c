@@ -118,7 +118,7 @@ enum exit_next handle_nmi_window(struct vmx_cpu *vcpu)
     range_end_step(vcpu);
     set_primary(PRIMARY_NMI_WINDOW_EXITING, false);
     percpu_attend(vcpu->cpu, vcpu->nmi_pending ? ATTENTION_GUEST_NMI : 0);
-    return NEXT_RESUME;
+    return machine.hook.stepped ? machine.hook.stepped(vcpu) : NEXT_RESUME;
 }
 
 /* An NMI ends the shadow of STI, as on the bare CPU, and never comes in that of MOV SS (SDM vol.

@@ -65,8 +65,17 @@ static bool is_signed(const struct vmx_cpu *vcpu)
            ((uint32_t)vcpu->registers.rbx == ORLOP_CALL_SIGNATURE_32 && !exit_in_64bit_mode());
 }
 
+/* The offset says it for nearly all calls of others. */
+static bool is_hook(void)
+{
+    return machine.hook.called && (uint32_t)vmcs_read(GUEST_RIP) == machine.hook.entry_ip &&
+           vmcs_read(GUEST_CS_BASE) == machine.hook.entry_base && exit_in_real_mode();
+}
+
 enum exit_next handle_vmcall(struct vmx_cpu *vcpu)
 {
+    if (is_hook())
+        return machine.hook.called(vcpu);
     if (exit_cpl() != 0 || !is_signed(vcpu))
         return NEXT_UD;
     bool known = (uint32_t)vcpu->registers.rax == ORLOP_CALL_VERSION;

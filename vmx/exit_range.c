@@ -140,11 +140,11 @@ static void arm_step(struct vmx_cpu *vcpu)
 
 /* The page shows `frame` until the next NMI window. The EPT keeps a table for hidden ranges, so
  * this cannot run out of frames; beyond the physical address width there is no page to show. */
-enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame, bool write)
+enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame, uint64_t rights)
 {
     gpa_t page = GPA(ALIGN_DOWN(address.v, PAGE_SIZE));
     ASSERT(vcpu->sink_count < VMX_SINK_PAGES); /* range_make_room() came before */
-    enum error error = machine_show_page(page, frame, write);
+    enum error error = machine_show_page(page, frame, rights);
     if (error == ERROR_NO_SPACE)
         return NEXT_RETRY; /* not in a hidden range, and no table free: until a CPU stops for it */
     if (error != ERROR_NONE)
@@ -169,7 +169,7 @@ static enum exit_next run_on_sink(struct vmx_cpu *vcpu, gpa_t address, uint64_t 
     hpa_t frame = write ? vcpu->scratch[vcpu->sink_count] : ones_frame;
     if (write)
         memset(frames_pointer(frame), 0xFF, PAGE_SIZE);
-    return range_let_run_once(vcpu, address, frame, write);
+    return range_let_run_once(vcpu, address, frame, EPT_R | (write ? EPT_W : 0));
 }
 
 void range_end_step(struct vmx_cpu *vcpu)
@@ -177,7 +177,7 @@ void range_end_step(struct vmx_cpu *vcpu)
     if (!vcpu->sink_count)
         return;
     while (vcpu->sink_count)
-        machine_hide_page(vcpu->sink[--vcpu->sink_count]);
+        machine_restore_page(vcpu->sink[--vcpu->sink_count]);
     vmx_flush_ept(vcpu->eptp);
     uint32_t blocking = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
     vmcs_write(GUEST_INTERRUPTIBILITY_STATE, blocking | vcpu->step_nmi_blocking);

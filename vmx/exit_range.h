@@ -21,8 +21,10 @@ struct decoded range_decode(struct vmx_cpu *vcpu);
 /* Make sure that one more page can be shown. */
 void range_make_room(struct vmx_cpu *vcpu);
 
-/* Let the present instruction run once with `frame` shown at the page of `address`. */
-enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame, bool write);
+/* Let the present instruction run once with `frame` shown at the page of `address`, with `rights`
+ * of EPT_R, EPT_W, EPT_X. */
+enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame,
+                                  uint64_t rights);
 
 /* The step is over (or INIT ended it): the sinks go. Cheap where there are none. */
 void range_end_step(struct vmx_cpu *vcpu);

@@ -21,9 +21,11 @@
 #define TAKE_BOUND_US 100000
 #define WIDEST_STORE  64
 
-/* Bochs 2.7 keeps an INIT pending after its VM exit, so that no guest instruction runs afterwards.
- * It names itself by the revision of its VMCS, without a hypervisor bit. */
-#define BOCHS_REVISION 0x2B
+/* Bochs 2.7 keeps an INIT pending after its VM exit, so that no guest instruction runs afterwards;
+ * 3.0 does not. Bochs names itself by the revision of its VMCS, without a hypervisor bit, and its
+ * version by the highest VMCS field, on every model of CPU: 34h in 2.7, 50h in 3.0. */
+#define BOCHS_REVISION  0x2B
+#define BOCHS_2_HIGHEST 0x34
 
 void vmx_idle(void); /* vmx/entry.asm */
 
@@ -35,7 +37,8 @@ const char *icr_why_intercepted(const struct vmx_capabilities *caps, enum option
         return "VMX has no activity state wait-for-SIPI";
     if (wanted == SIPI_WFS)
         return NULL;
-    if ((caps->basic & VMX_BASIC_REVISION_MASK) == BOCHS_REVISION && !caps->hypervisor[0])
+    if ((caps->basic & VMX_BASIC_REVISION_MASK) == BOCHS_REVISION && !caps->hypervisor[0] &&
+        caps->vmcs_enum <= BOCHS_2_HIGHEST)
         return "this emulator keeps INIT pending after its VM exit";
     return NULL;
 }
@@ -156,7 +159,7 @@ static enum exit_next run_with_page(struct vmx_cpu *vcpu, gpa_t address)
     bool near_icr = offset + WIDEST_STORE > APIC_ICR_LOW && offset < APIC_ICR_HIGH;
     range_make_room(vcpu);
     hpa_t page = near_icr ? vcpu->scratch[vcpu->sink_count] : HPA(address.v - offset);
-    return range_let_run_once(vcpu, address, page, true);
+    return range_let_run_once(vcpu, address, page, EPT_R | EPT_W);
 }
 
 /* The write may be one of the processor's own: of an event that it delivers, of a page walk. */

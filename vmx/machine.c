@@ -53,24 +53,29 @@ enum ept_fill machine_fill(struct vmx_cpu *vcpu, gpa_t address)
     return done;
 }
 
-enum error machine_show_page(gpa_t page, hpa_t frame, bool write)
+enum error machine_show_page(gpa_t page, hpa_t frame, uint64_t rights)
 {
-    uint64_t rights = EPT_R | (write ? EPT_W : 0);
     lock(this_cpu());
-    bool device = page.v == frame.v; /* the local APIC shows itself, all else a frame of ours */
+    bool own = page.v == frame.v; /* a device's, or a ROM: uncached is right for both */
     enum error error =
-        ept_set_page(&machine.ept, page, frame, rights, device ? MEMORY_TYPE_UC : MEMORY_TYPE_WB);
+        ept_set_page(&machine.ept, page, frame, rights, own ? MEMORY_TYPE_UC : MEMORY_TYPE_WB);
     spin_unlock(&machine.ept_lock);
     return error;
 }
 
-void machine_hide_page(gpa_t page)
+void machine_restore_page(gpa_t page)
 {
-    lock(this_cpu());
-    enum error error = page.v == machine.icr_page ? ept_set_page(&machine.ept, page, HPA(page.v),
-                                                                 EPT_R | EPT_X, MEMORY_TYPE_UC)
-                                                  : ept_clear_page(&machine.ept, page);
-    spin_unlock(&machine.ept_lock);
+    enum error error;
+    if (page.v == machine.icr_page) {
+        error = machine_show_page(page, HPA(page.v), EPT_R | EPT_X);
+    } else if (machine.hook.called && page.v == machine.hook.page.v) {
+        machine.hook.refresh(this_vmx_cpu());
+        error = machine_show_page(page, machine.hook.frame, EPT_R | EPT_X);
+    } else {
+        lock(this_cpu());
+        error = ept_clear_page(&machine.ept, page);
+        spin_unlock(&machine.ept_lock);
+    }
     if (error != ERROR_NONE)
         panic("the sink at 0x%llx cannot be taken away", (unsigned long long)page.v);
 }

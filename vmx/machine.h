@@ -8,6 +8,7 @@
 #include "vcpu/cpuid_rules.h"
 #include "vcpu/msr_table.h"
 #include "vmx/capabilities.h"
+#include "vmx/exit.h"
 #include "vmx/vmx_cpu.h"
 
 /* The control words that every VMCS gets, after adjustment to the capabilities. */
@@ -15,11 +16,23 @@ struct vmx_controls {
     uint32_t pin, primary, secondary, exit, entry;
 };
 
+/* A page of the guest's that the EPT shows as a copy of ours, in which a VMCALL leads to us.
+ * Registered from above this layer, before any CPU runs the guest; all zeroes is none. */
+struct machine_hook {
+    gpa_t page; /* what the EPT shows as `frame`, read and execute */
+    hpa_t frame;
+    uint16_t entry_ip; /* the VMCALL, at CS:IP of real or virtual-8086 mode */
+    uint32_t entry_base;
+    enum exit_next (*called)(struct vmx_cpu *vcpu);
+    enum exit_next (*written)(struct vmx_cpu *vcpu); /* the guest writes to the page */
+    enum exit_next (*stepped)(struct vmx_cpu *vcpu); /* an instruction ran in the real page */
+    void (*refresh)(struct vmx_cpu *vcpu);           /* before the copy is shown again */
+};
+
 struct machine {
     struct vmx_capabilities caps;
     struct vmx_controls controls;
     struct cpuid_policy cpuid;
-    uint64_t leaf1_ecx_keep, leaf1_edx_keep; /* of CPUID leaf 1, ready for the exit path */
     uint64_t cr4_allowed;
     uint64_t host_cr4; /* less what follows the guest's: OSXSAVE, PKE */
     struct msr_policy msr;
@@ -27,20 +40,21 @@ struct machine {
     struct mtrr_state mtrr;
     struct ept ept;
     struct spinlock ept_lock;
-    uint32_t guest_cpus;              /* CPUs that run the guest; the others are left out */
-    bool icr_intercepted;             /* INIT and SIPI go by vmx/icr.h */
-    uint64_t icr_page;                /* the local APIC's page, then */
+    uint32_t guest_cpus;  /* CPUs that run the guest; the others are left out */
+    bool icr_intercepted; /* INIT and SIPI go by vmx/icr.h */
+    uint64_t icr_page;    /* the local APIC's page, then */
+    struct machine_hook hook;
     bool measure_exits;               /* `exitcost` */
     volatile uint64_t ept_generation; /* raised when frames of the EPT are used again */
 };
 
 extern struct machine machine;
 
-/* Show one page of the guest's at `frame` (read and, if `write`, write), or nothing at it. The
- * caller drops its own mappings; other CPUs may see the old ones for a while. Any CPU, root mode.
- */
-MUST_CHECK enum error machine_show_page(gpa_t page, hpa_t frame, bool write);
-void machine_hide_page(gpa_t page);
+/* Show one page of the guest's at `frame`, with `rights` of EPT_R, EPT_W, EPT_X; or what it shows
+ * otherwise, which is nothing but for the local APIC and the hook's page. The caller drops its own
+ * mappings; other CPUs may see the old ones for a while. Any CPU, root mode. */
+MUST_CHECK enum error machine_show_page(gpa_t page, hpa_t frame, uint64_t rights);
+void machine_restore_page(gpa_t page);
 
 /* Map what the guest touched first at `address`. Serves stop requests while it waits. */
 enum ept_fill machine_fill(struct vmx_cpu *vcpu, gpa_t address);

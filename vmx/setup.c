@@ -63,8 +63,6 @@ void vmx_build_policies(struct machine *all, uint64_t own_base, uint64_t own_end
     const struct cpuid_capabilities capabilities = {.cr4_allowed = all->cr4_allowed,
                                                     .passes = passes};
     cpuid_policy_build(&all->cpuid, &capabilities, hw_cpuid);
-    all->leaf1_ecx_keep = all->cpuid.keep[CPUID_PLACE_1][CPUID_OUT_ECX] | CPUID_1_ECX_OSXSAVE;
-    all->leaf1_edx_keep = all->cpuid.keep[CPUID_PLACE_1][CPUID_OUT_EDX];
     all->msr = (struct msr_policy){
         .own_base = own_base,
         .own_end = own_end,

@@ -1,0 +1,13 @@
+/* What a guest that asks the BIOS is told of the memory: the BIOS's own INT 15h with Orlop's
+ * answers (guest/memory_calls.h) for the calls that ask for it. The EPT shows a copy of the ROM
+ * page that the call enters, whose first instruction there is VMCALL; all calls that are not ours
+ * run on in the real page. Nothing in the guest's RAM is changed, and no other page of the ROM. */
+#pragma once
+
+#include "kernel/percpu.h"
+#include "mm/memmap.h"
+
+/* Put the hook in place; `map` is what the guest is to see, and stays where it is. Logged where
+ * this machine has no BIOS to hook. After the EPT is built and before any CPU runs the guest; BSP.
+ */
+void bios_hook_install(struct cpu *cpu, const struct memory_map *map);
