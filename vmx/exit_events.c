@@ -23,6 +23,8 @@
 #include "vmx/setup.h"
 #include "vmx/vmcs.h"
 
+#define HELD_INIT_US 100
+
 /* What INIT changes outside the VMCS. */
 static void reset_live_registers(const struct reset_state *state)
 {
@@ -54,6 +56,7 @@ static void start(struct vmx_cpu *vcpu, const uint8_t *vector)
         reset_state_start(&state, *vector);
     reset_live_registers(&state);
     vmx_load_state(vcpu, &state, ACTIVITY_ACTIVE);
+    vcpu->started_us = time_us();
     vmx_flush_linear(); /* paging is off at once: nothing of the old tables may be used */
     vmcs_write(PRIMARY_CONTROLS, machine.controls.primary);
     vcpu->nmi_pending = 0;
@@ -78,8 +81,21 @@ void event_take(struct vmx_cpu *vcpu, enum cpu_event event, uint8_t vector)
     stop_publish(vcpu->cpu, next.state == CPU_STATE_WAIT_FOR_SIPI ? CPU_WAIT_FOR_SIPI : CPU_GUEST);
 }
 
+/* Wait-for-SIPI blocks INIT (SDM vol. 3C, 25.4.2 "Guest Non-Register State"), and a processor may
+ * hold it until the SIPI has started the CPU: it exits then before the first instruction. A guest
+ * that sends INIT, SIPI, SIPI within a few microseconds means the one that came first, which a CPU
+ * that waits ignores. */
+static bool came_before_sipi(const struct vmx_cpu *vcpu)
+{
+    uint8_t exit_before = vcpu->history_reason[(uint8_t)(vcpu->history_next - 2)];
+    return exit_before == EXIT_REASON_SIPI && vmcs_read(GUEST_RIP) == 0 &&
+           time_us() - vcpu->started_us < HELD_INIT_US;
+}
+
 enum exit_next handle_init(struct vmx_cpu *vcpu)
 {
+    if (came_before_sipi(vcpu))
+        return NEXT_RESUME;
     event_take(vcpu, CPU_EVENT_INIT, 0);
     return NEXT_RESUME;
 }

@@ -37,6 +37,7 @@ struct vmx_cpu {
     uint64_t eptp;
     uint64_t ept_generation; /* the one that this CPU has invalidated for */
     uint64_t guest_nmis;     /* injected */
+    uint64_t started_us;     /* by a SIPI, at last */
 
     /* Accesses to Orlop's own range (vmx/exit_range.h). */
     uint64_t range_touches, range_told_us;
