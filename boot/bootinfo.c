@@ -50,6 +50,12 @@ static enum error take_loader_name(const uint8_t *body, size_t bytes, struct boo
                : ERROR_MALFORMED;
 }
 
+/* Each module that may follow has at least its NUL. */
+static size_t strings_to_come(const struct bootinfo *out)
+{
+    return BOOTINFO_MAX_MODULES - 1 - out->module_count;
+}
+
 static enum error take_module(const uint8_t *body, size_t bytes, struct bootinfo *out)
 {
     struct multiboot2_module tag;
@@ -63,15 +69,20 @@ static enum error take_module(const uint8_t *body, size_t bytes, struct bootinfo
         return ERROR_NONE;
     }
     struct bootinfo_module *module = &out->modules[out->module_count];
-    if (!copy_text(body + sizeof(tag), bytes - sizeof(tag), module->string, sizeof(module->string),
-                   &module->truncated))
+    char *string = out->strings + out->strings_bytes;
+    size_t room = sizeof(out->strings) - out->strings_bytes - strings_to_come(out);
+    if (!copy_text(body + sizeof(tag), bytes - sizeof(tag), string, room, &module->truncated))
         return ERROR_MALFORMED;
+    module->string = string;
+    out->strings_bytes += (uint32_t)strlen(string) + 1;
     module->start = tag.start;
     module->end = tag.end;
     out->module_count++;
     if (module->truncated)
-        log_warn(AREA, "string of module %u longer than %u bytes: its end is ignored",
-                 out->module_count, BOOTINFO_MODULE_STRING_BYTES - 1);
+        log_warn(AREA,
+                 "string of module %u longer than the %zu bytes that are left for it: its "
+                 "end is ignored",
+                 out->module_count, room - 1);
     return ERROR_NONE;
 }
 
@@ -88,9 +99,11 @@ static enum error take_basic_memory(const uint8_t *body, size_t bytes, struct bo
 
 static enum error take_framebuffer(const uint8_t *body, size_t bytes, struct bootinfo *out)
 {
-    (void)bytes;
     struct multiboot2_framebuffer tag;
+    struct multiboot2_framebuffer_rgb rgb = {0};
     memcpy(&tag, body, sizeof(tag));
+    if (tag.type == MULTIBOOT2_FRAMEBUFFER_RGB && bytes >= sizeof(tag) + sizeof(rgb))
+        memcpy(&rgb, body + sizeof(tag), sizeof(rgb));
     out->framebuffer = (struct bootinfo_framebuffer){
         .address = tag.address,
         .pitch_bytes = tag.pitch_bytes,
@@ -98,6 +111,9 @@ static enum error take_framebuffer(const uint8_t *body, size_t bytes, struct boo
         .height = tag.height,
         .bits_per_pixel = tag.bits_per_pixel,
         .type = tag.type,
+        .red = {rgb.red_bits, rgb.red_position},
+        .green = {rgb.green_bits, rgb.green_position},
+        .blue = {rgb.blue_bits, rgb.blue_position},
         .present = true,
     };
     return ERROR_NONE;

@@ -7,18 +7,18 @@
 #include "base/error.h"
 #include "base/types.h"
 
-#define BOOTINFO_COMMAND_LINE_BYTES  512u /* the closing NUL included, here and below */
-#define BOOTINFO_LOADER_NAME_BYTES   64u
-#define BOOTINFO_MODULE_STRING_BYTES 256u
-#define BOOTINFO_MAX_MODULES         8u
-#define BOOTINFO_MAX_MEMORY_ENTRIES  256u
-#define BOOTINFO_RSDP_BYTES          36u
+#define BOOTINFO_COMMAND_LINE_BYTES 512u /* the closing NUL included, here and below */
+#define BOOTINFO_LOADER_NAME_BYTES  64u
+#define BOOTINFO_STRINGS_BYTES      2816u /* a Linux command line, and what the others need */
+#define BOOTINFO_MAX_MODULES        8u
+#define BOOTINFO_MAX_MEMORY_ENTRIES 256u
+#define BOOTINFO_RSDP_BYTES         36u
 
 struct bootinfo_module {
     uint64_t start; /* physical, [start, end) */
     uint64_t end;
-    bool truncated; /* the string was longer; it is cut after a whole word where it has one */
-    char string[BOOTINFO_MODULE_STRING_BYTES];
+    bool truncated; /* no room for all of the string: it ends after a whole word, if it has one */
+    const char *string; /* in `strings` of the same struct */
 };
 
 /* One entry as the firmware gave it: unsorted, perhaps overlapping, empty or wrapping. */
@@ -34,13 +34,19 @@ enum bootinfo_map_source {
     BOOTINFO_MAP_EFI,       /* tag 17, when there is no tag 6 */
 };
 
+/* Of a pixel of type RGB. */
+struct bootinfo_colour {
+    uint8_t bits, position;
+};
+
 struct bootinfo_framebuffer {
     uint64_t address;
     uint32_t pitch_bytes;
     uint32_t width; /* in characters where the type is text */
     uint32_t height;
     uint8_t bits_per_pixel;
-    uint8_t type; /* MULTIBOOT2_FRAMEBUFFER_* */
+    uint8_t type;                            /* MULTIBOOT2_FRAMEBUFFER_* */
+    struct bootinfo_colour red, green, blue; /* all 0 where the loader did not say, or not RGB */
     bool present;
 };
 
@@ -76,6 +82,8 @@ struct bootinfo {
     char command_line[BOOTINFO_COMMAND_LINE_BYTES];
     struct bootinfo_module modules[BOOTINFO_MAX_MODULES];
     struct bootinfo_memory memory[BOOTINFO_MAX_MEMORY_ENTRIES];
+    uint32_t strings_bytes; /* in use */
+    char strings[BOOTINFO_STRINGS_BYTES];
 };
 _Static_assert(sizeof(struct bootinfo) <= 10 * 1024, "part of an image of at most 128 KiB");
 

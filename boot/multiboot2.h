@@ -104,6 +104,15 @@ struct multiboot2_framebuffer {
 } __attribute__((packed));
 _Static_assert(sizeof(struct multiboot2_framebuffer) == 22, "the common part of tag 8");
 
+/* What follows for type RGB. */
+struct multiboot2_framebuffer_rgb {
+    uint16_t reserved;
+    uint8_t red_position, red_bits;
+    uint8_t green_position, green_bits;
+    uint8_t blue_position, blue_bits;
+};
+_Static_assert(sizeof(struct multiboot2_framebuffer_rgb) == 8, "the rest of tag 8");
+
 struct multiboot2_efi_memory {
     uint32_t descriptor_bytes; /* 48 on common firmware, not the 40 of the structure */
     uint32_t descriptor_version;

@@ -52,6 +52,13 @@ void facts_read_acpi(const struct bootinfo *info, struct machine_facts *facts)
     read_power(facts);
 }
 
+void facts_find_rsdp(struct machine_facts *facts)
+{
+    struct acpi_rsdp rsdp;
+    if (acpi_rsdp_find(&boot_memory, NULL, 0, &rsdp) == ERROR_NONE)
+        facts->rsdp = rsdp.address;
+}
+
 static void avoid(struct machine_facts *facts, uint64_t base, uint64_t end)
 {
     facts->avoid[facts->avoid_count++] = (struct memory_range){base, end, 0};

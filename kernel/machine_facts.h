@@ -10,6 +10,7 @@
 #include "mm/mtrr.h"
 
 struct machine_facts {
+    uint64_t rsdp; /* 0: not known where */
     struct acpi_tables tables;
     struct madt_cpus madt;
     uint64_t madt_address; /* 0: none */
@@ -24,6 +25,10 @@ struct machine_facts {
 
 /* ACPI's tables through the boot map; goes on with less where the firmware lies. BSP, boot only. */
 void facts_read_acpi(const struct bootinfo *info, struct machine_facts *facts);
+
+/* Where the RSDP itself is, which the boot loader's copy does not tell; for a guest that is handed
+ * its address. On the boot map. */
+void facts_find_rsdp(struct machine_facts *facts);
 
 /* The memory map, and what lies in it that is still needed. ERROR_NO_SPACE: too many entries. */
 MUST_CHECK enum error facts_read_memory(const struct bootinfo *info, uint64_t image,

@@ -44,5 +44,5 @@ static _Noreturn void main_in_place(void)
     main_enter_root(); /* all CPUs, at the same time */
     main_load_guest();
     main_release(); /* the serial line and the machine are the guest's */
-    vmx_run_boot_cpu(this_cpu(), boot.plan.entry_cs, boot.plan.entry_ip, boot.cr0);
+    vmx_run_boot_cpu(this_cpu(), &boot.entry);
 }

@@ -118,10 +118,23 @@ void main_check_capabilities(void)
                boot.cpus.count + boot.cpus.dropped, LAYOUT_MAX_CPUS);
 }
 
+/* The module lies below 4 GiB, which the boot map reaches. */
+static void read_kernel(void)
+{
+    const char *why;
+    if (linux_image_parse((const uint8_t *)boot.plan.source_start, boot.plan.source_bytes,
+                          &boot.linux_image, &why) != ERROR_NONE)
+        refuse("module %u (role linux) %s; name a Linux kernel in its module2 line in grub.cfg",
+               boot.plan.module + 1, why);
+    facts_find_rsdp(&boot.facts);
+}
+
 void main_plan_guest(void)
 {
     if (roles_plan(&boot.info, boot.options.probe, &boot.plan) != ERROR_NONE)
         refuse("%s", boot.plan.message);
+    if (boot.plan.kind == GUEST_LINUX)
+        read_kernel();
     boot.guest_cpus = boot.cpus.count;
     if (boot.options.cpus && boot.options.cpus < boot.cpus.count)
         boot.guest_cpus = boot.options.cpus;

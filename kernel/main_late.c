@@ -233,23 +233,6 @@ void main_enter_root(void)
     log_info("vmx", "all %u CPUs in root mode, %u for the guest", boot.cpus.count, boot.guest_cpus);
 }
 
-void main_load_guest(void)
-{
-    const struct guest_plan *plan = &boot.plan;
-    boot.facts.scratch = frames_take();
-    for (uint32_t i = boot.guest_cpus; i < boot.cpus.count; i++)
-        facts_disable_cpu(&boot.facts, boot.cpus.apic_id[i]);
-    if (memory_map_type_of(&boot.facts.map, plan->load_address,
-                           plan->load_address + plan->source_bytes) != MEMORY_USABLE)
-        refuse("the guest would lie at 0x%llx-0x%llx, which the firmware does not call usable; "
-               "write another addr= in grub.cfg",
-               (unsigned long long)plan->load_address,
-               (unsigned long long)plan->load_address + plan->source_bytes);
-    if (guest_move(this_cpu()->windows, GPA(plan->load_address), GPA(plan->source_start),
-                   plan->source_bytes) != ERROR_NONE)
-        panic("the guest lies in Orlop's range");
-}
-
 /* The guest's first INIT must find its CPUs where they wait for a SIPI. */
 static void wait_for_guests(void)
 {
@@ -262,7 +245,10 @@ static void wait_for_guests(void)
 void main_release(void)
 {
     debug_fault_before_launch(this_cpu());
-    log_info("guest", "launch: real mode at %04x:%04x", boot.plan.entry_cs, boot.plan.entry_ip);
+    if (boot.plan.kind == GUEST_LINUX)
+        log_info("guest", "launch: Linux at 0x%llx", (unsigned long long)boot.entry.processor.rip);
+    else
+        log_info("guest", "launch: real mode at %04x:%04x", boot.plan.entry_cs, boot.plan.entry_ip);
     log_release_serial();
     __atomic_store_n(&stage, STAGE_GUEST, __ATOMIC_RELEASE);
     wait_for_guests();

@@ -6,7 +6,9 @@
 #include "kernel/machine_facts.h"
 #include "kernel/place.h"
 #include "kernel/smp.h"
+#include "loader/linux_image.h"
 #include "loader/roles.h"
+#include "vcpu/entry_state.h"
 
 struct boot {
     hpa_t image;  /* where GRUB loaded us */
@@ -15,6 +17,8 @@ struct boot {
     struct options options;
     struct machine_facts facts;
     struct guest_plan plan;
+    struct linux_image linux_image; /* where the plan is for Linux */
+    struct entry_state entry;
     struct smp_cpus cpus;
     uint32_t guest_cpus; /* the first so many run the guest */
     struct place_needs needs;

@@ -86,16 +86,29 @@ static enum error plan_realmode(const struct bootinfo *info, const char *argumen
     return place_realmode(info, address, plan);
 }
 
+/* The rest of the module's string is the kernel's command line, as it stands. */
+static enum error plan_linux(const struct bootinfo *info, const char *arguments,
+                             struct guest_plan *plan)
+{
+    struct word first;
+    (void)info;
+    plan->command_line = word_next(&arguments, &first) ? first.text : "";
+    return ERROR_NONE;
+}
+
 /* One row a role. `plan` gets the rest of the module's string; source, kind and module are set. */
 static const struct role {
     const char *name;
-    enum guest_kind kind;
+    enum guest_kind kind; /* GUEST_NONE: no guest by itself */
     enum error (*plan)(const struct bootinfo *info, const char *arguments, struct guest_plan *plan);
 } roles[] = {
     {"realmode", GUEST_REALMODE, plan_realmode},
+    {"linux", GUEST_LINUX, plan_linux},
+    {"initrd", GUEST_NONE, NULL},
 };
 
-#define KNOWN_ROLES "realmode [addr=0x7c00]"
+#define KNOWN_ROLES                                                                                \
+    "linux [command line]\", \"module2 FILE initrd\" or \"module2 FILE realmode [addr=0x7c00]"
 
 static const struct role *find_role(struct word name)
 {
@@ -111,26 +124,37 @@ static enum error check_module(const struct bootinfo_module *module, unsigned in
 {
     if (module->truncated)
         return refuse(out, ERROR_MALFORMED,
-                      "module %u: the text after its file name is longer than %u bytes; shorten it "
-                      "in grub.cfg",
-                      number, BOOTINFO_MODULE_STRING_BYTES - 1);
+                      "module %u: the text after its file name is too long (all modules' together: "
+                      "%u bytes); shorten it in grub.cfg",
+                      number, BOOTINFO_STRINGS_BYTES - 1);
     if (module->start >= module->end)
         return refuse(out, ERROR_MALFORMED,
                       "module %u: the file is empty; name another one in its module2 line in "
                       "grub.cfg",
                       number);
-    if (out->kind != GUEST_NONE)
-        return refuse(out, ERROR_MALFORMED,
-                      "modules %u and %u both name a guest; leave one module2 line in the Orlop "
-                      "entry in grub.cfg",
-                      number_of(out), number);
     return ERROR_NONE;
+}
+
+static enum error plan_guest(const struct bootinfo *info, uint32_t index, const struct role *role,
+                             const char *arguments, struct guest_plan *out)
+{
+    const struct bootinfo_module *module = &info->modules[index];
+    if (out->kind != GUEST_NONE)
+        return refuse(
+            out, ERROR_MALFORMED,
+            "modules %u and %u both name a guest; leave one of these module2 lines in the "
+            "Orlop entry in grub.cfg",
+            number_of(out), index + 1);
+    out->kind = role->kind;
+    out->module = index;
+    out->source_start = module->start;
+    out->source_bytes = module->end - module->start;
+    return role->plan(info, arguments, out);
 }
 
 static enum error plan_module(const struct bootinfo *info, uint32_t index, struct guest_plan *out)
 {
-    const struct bootinfo_module *module = &info->modules[index];
-    const char *cursor = module->string;
+    const char *cursor = info->modules[index].string;
     char shown[SHOWN_BYTES];
     struct word name;
     if (!word_next(&cursor, &name))
@@ -145,14 +169,33 @@ static enum error plan_module(const struct bootinfo *info, uint32_t index, struc
                       "\" in grub.cfg",
                       index + 1, shown);
     }
-    enum error error = check_module(module, index + 1, out);
+    enum error error = check_module(&info->modules[index], index + 1, out);
     if (error)
         return error;
-    out->kind = role->kind;
-    out->module = index;
-    out->source_start = module->start;
-    out->source_bytes = module->end - module->start;
-    return role->plan(info, cursor, out);
+    if (role->plan)
+        return plan_guest(info, index, role, cursor, out);
+    out->initrds[out->initrd_count++] = index;
+    return ERROR_NONE;
+}
+
+/* What the modules make together. */
+static enum error check_together(struct guest_plan *out)
+{
+    if (out->kind == GUEST_NONE && out->initrd_count)
+        return refuse(out, ERROR_NOT_FOUND,
+                      "an initrd but no kernel: add \"module2 /boot/vmlinuz linux\" to the Orlop "
+                      "entry in grub.cfg");
+    if (out->kind == GUEST_NONE)
+        return refuse(out, ERROR_NOT_FOUND,
+                      "no guest: add \"module2 /boot/vmlinuz linux\" or \"module2 /boot/guest.bin "
+                      "realmode\" to the Orlop entry in grub.cfg");
+    if (out->kind != GUEST_LINUX && out->initrd_count)
+        return refuse(
+            out, ERROR_MALFORMED,
+            "module %u: an initrd is for a Linux guest; take this line, or module %u, out "
+            "of the Orlop entry in grub.cfg",
+            out->initrds[0] + 1, number_of(out));
+    return ERROR_NONE;
 }
 
 enum error roles_plan(const struct bootinfo *info, bool probe, struct guest_plan *out)
@@ -162,17 +205,13 @@ enum error roles_plan(const struct bootinfo *info, bool probe, struct guest_plan
         return ERROR_NONE;
     if (info->modules_dropped)
         return refuse(out, ERROR_MALFORMED,
-                      "%u modules are too many; leave one module2 line in the Orlop entry in "
+                      "%u modules are too many; leave %u module2 lines in the Orlop entry in "
                       "grub.cfg",
-                      info->module_count + info->modules_dropped);
-    if (info->module_count == 0)
-        return refuse(out, ERROR_NOT_FOUND,
-                      "no guest: add \"module2 /boot/guest.bin realmode\" to the Orlop entry in "
-                      "grub.cfg");
+                      info->module_count + info->modules_dropped, BOOTINFO_MAX_MODULES);
     for (uint32_t i = 0; i < info->module_count; i++) {
         enum error error = plan_module(info, i, out);
         if (error)
             return error;
     }
-    return ERROR_NONE;
+    return check_together(out);
 }

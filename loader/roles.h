@@ -7,26 +7,33 @@
 #include "base/error.h"
 #include "boot/bootinfo.h"
 
-#define GUEST_MESSAGE_BYTES   160u
+#define GUEST_MESSAGE_BYTES   224u
 #define REALMODE_DEFAULT_ADDR 0x7C00u
 #define REALMODE_LOWEST_ADDR  0x600u   /* past the IVT, the BIOS data area and its neighbour */
 #define REALMODE_END_ADDR     0xA0000u /* 640 KiB, or less where the BIOS keeps the top */
 
-enum guest_kind { GUEST_NONE, GUEST_REALMODE };
+enum guest_kind { GUEST_NONE, GUEST_REALMODE, GUEST_LINUX };
 
 struct guest_plan {
     enum guest_kind kind;
     uint32_t module;       /* index into bootinfo's modules */
     uint64_t source_start; /* physical address of the module, while it is where GRUB put it */
     uint64_t source_bytes;
+    /* realmode */
     uint64_t load_address; /* guest-physical; aligned to 16 bytes */
-    uint16_t entry_cs;     /* real-mode entry: CS is this segment, IP this offset */
+    uint16_t entry_cs;     /* CS is this segment, IP this offset */
     uint16_t entry_ip;
+    /* linux */
+    const char *command_line; /* in bootinfo */
+    uint32_t initrd_count;
+    uint32_t
+        initrds[BOOTINFO_MAX_MODULES]; /* indices into bootinfo's modules, in grub.cfg's order */
     char message[GUEST_MESSAGE_BYTES]; /* why there is no plan, else empty */
 };
 
 /* Makes the plan from the modules. With `probe` no guest is wanted: modules are not looked at and
- * the kind is GUEST_NONE. Otherwise exactly one module must name a guest: ERROR_NOT_FOUND when
- * there is none, ERROR_UNSUPPORTED for an unknown role, ERROR_RANGE for an argument that cannot be,
+ * the kind is GUEST_NONE. Otherwise exactly one module must name a guest; initrds belong to a Linux
+ * kernel and may stand before it or after it. ERROR_NOT_FOUND when there is no guest,
+ * ERROR_UNSUPPORTED for an unknown role, ERROR_RANGE for an argument that cannot be,
  * ERROR_MALFORMED for modules that contradict each other, have no role or are empty. */
 MUST_CHECK enum error roles_plan(const struct bootinfo *info, bool probe, struct guest_plan *out);

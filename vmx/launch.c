@@ -2,7 +2,6 @@
 
 #include "base/hw.h"
 #include "base/x86/cr.h"
-#include "base/x86/eflags.h"
 #include "kernel/stop.h"
 #include "kernel/traps.h"
 #include "mm/frames.h"
@@ -16,8 +15,6 @@
 extern const uint8_t vmx_fast_window[], vmx_fast_window_end[], vmx_restart_after_exit[];
 extern const uint8_t vmx_slow_window[], vmx_slow_window_end[], vmx_restart[];
 extern const uint8_t vmx_idle_window[], vmx_idle_over[]; /* vmx/entry.asm */
-
-#define BOOT_DRIVE 0x80
 
 void vmx_prepare_machine(uint64_t own_base, uint64_t own_end)
 {
@@ -75,22 +72,12 @@ enum error vmx_start_cpu(struct cpu *cpu)
     return ERROR_NONE;
 }
 
-/* What a boot sector finds: real mode at CS:IP, flat 64 KiB segments at 0, a stack below the code,
- * the first disk in DL; interrupts are off, as the boot loader left them (SDM vol. 3B, 21.1
- * "Real-Address Mode"). */
-_Noreturn void vmx_run_boot_cpu(struct cpu *cpu, uint16_t cs, uint16_t ip, uint64_t cr0)
+_Noreturn void vmx_run_boot_cpu(struct cpu *cpu, const struct entry_state *entry)
 {
     struct vmx_cpu *vcpu = cpu->vcpu;
-    struct reset_state state = reset_state_after_init(cr0, 0);
-    state.cs.selector = cs;
-    state.cs.base = (uint64_t)cs << 4;
-    state.rip = ip;
-    state.rflags = RFLAGS_FIXED;
-    state.rdx = BOOT_DRIVE;
-    state.idtr_base = 0;
-    state.idtr_limit = 0x3FF;
-    vmx_load_state(vcpu, &state, ACTIVITY_ACTIVE);
-    vmcs_write(GUEST_RSP, 0x7C00);
+    vmx_load_state(vcpu, &entry->processor, ACTIVITY_ACTIVE);
+    vmcs_write(GUEST_RSP, entry->rsp);
+    vcpu->registers.rsi = entry->rsi;
     vcpu->run_state = CPU_STATE_RUNNING;
     stop_publish(cpu, CPU_GUEST);
     vmx_enter_guest(vcpu);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "vcpu/entry_state.h"
 #include "vmx/machine.h"
 #include "vmx/setup.h"
 
@@ -15,9 +16,8 @@ void vmx_prepare_cpu(uint32_t number);
  * no. On the CPU itself. */
 MUST_CHECK enum error vmx_start_cpu(struct cpu *cpu);
 
-/* Enter the guest: on the boot CPU in real mode at cs:ip, with CR0.CD and NW as in `cr0`; on others
- * waiting for a SIPI. */
-_Noreturn void vmx_run_boot_cpu(struct cpu *cpu, uint16_t cs, uint16_t ip, uint64_t cr0);
+/* Enter the guest: on the boot CPU as `entry` says; on others waiting for a SIPI. */
+_Noreturn void vmx_run_boot_cpu(struct cpu *cpu, const struct entry_state *entry);
 _Noreturn void vmx_run_other_cpu(struct cpu *cpu);
 
 /* Stay in VMX root mode for good: INIT is blocked there, so no guest code can run on this CPU. */

@@ -23,8 +23,11 @@ static void check_texts(void)
 {
     CHECK(memchr(info.command_line, 0, sizeof(info.command_line)));
     CHECK(memchr(info.loader_name, 0, sizeof(info.loader_name)));
-    for (unsigned int i = 0; i < BOOTINFO_MAX_MODULES; i++) {
-        CHECK(memchr(info.modules[i].string, 0, sizeof(info.modules[i].string)));
+    CHECK(info.strings_bytes <= sizeof(info.strings));
+    for (unsigned int i = 0; i < info.module_count; i++) {
+        const char *string = info.modules[i].string;
+        CHECK(string >= info.strings &&
+              memchr(string, 0, (size_t)(info.strings + info.strings_bytes - string)));
         CHECK(info.modules[i].start <= info.modules[i].end);
     }
 }

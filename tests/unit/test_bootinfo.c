@@ -182,6 +182,39 @@ static void every_field_is_copied(void **state)
     assert_int_equal(info.information_end - info.information_start, made_bytes);
 }
 
+/* A framebuffer of 800 by 600 with `rest` behind the common part. */
+static void read_framebuffer(uint8_t type, const char *rest, size_t bytes)
+{
+    begin();
+    open_tag(MULTIBOOT2_TAG_FRAMEBUFFER, 22 + bytes);
+    put64(0x1FD000000);
+    put32(3200);
+    put32(800);
+    put32(600);
+    put((const uint8_t[]){32, type}, 2);
+    put(rest, bytes);
+    assert_int_equal(finish(), ERROR_NONE);
+    assert_true(info.framebuffer.present);
+    assert_int_equal(info.framebuffer.address, 0x1FD000000);
+}
+
+static void the_colours_of_a_framebuffer_are_read_where_there_are_some(void **state)
+{
+    (void)state;
+    static const char rest[] = "\x99\x99\x10\x08\x0A\x06\x03\x05"; /* reserved, then pairs */
+    read_framebuffer(MULTIBOOT2_FRAMEBUFFER_RGB, rest, 8);
+    assert_int_equal(info.framebuffer.red.position, 16);
+    assert_int_equal(info.framebuffer.red.bits, 8);
+    assert_int_equal(info.framebuffer.green.position, 10);
+    assert_int_equal(info.framebuffer.green.bits, 6);
+    assert_int_equal(info.framebuffer.blue.position, 3);
+    assert_int_equal(info.framebuffer.blue.bits, 5);
+    read_framebuffer(MULTIBOOT2_FRAMEBUFFER_RGB, rest, 7);
+    assert_int_equal(info.framebuffer.red.bits | info.framebuffer.blue.bits, 0);
+    read_framebuffer(MULTIBOOT2_FRAMEBUFFER_INDEXED, rest, 8);
+    assert_int_equal(info.framebuffer.red.bits | info.framebuffer.blue.bits, 0);
+}
+
 static void nothing_there_is_said_to_be_nothing(void **state)
 {
     (void)state;
@@ -208,10 +241,10 @@ static void unknown_tags_are_skipped(void **state)
 static void long_texts_are_cut_after_a_whole_word_and_flagged(void **state)
 {
     (void)state;
-    static char text[1024];
+    static char text[BOOTINFO_STRINGS_BYTES + 16];
     memset(text, 'a', sizeof(text) - 1);
     memcpy(text + BOOTINFO_COMMAND_LINE_BYTES - 7, " cpus=12", 8);
-    memcpy(text + BOOTINFO_MODULE_STRING_BYTES - 4, " xyz", 4);
+    memcpy(text + BOOTINFO_STRINGS_BYTES - BOOTINFO_MAX_MODULES - 4, " xyzuvw", 7);
     begin();
     tag_text(MULTIBOOT2_TAG_COMMAND_LINE, text);
     tag_module(1, 2, text);
@@ -222,11 +255,31 @@ static void long_texts_are_cut_after_a_whole_word_and_flagged(void **state)
     assert_int_equal(error, ERROR_NONE);
     assert_true(info.command_line_truncated && info.modules[0].truncated);
     assert_int_equal(strlen(info.command_line), BOOTINFO_COMMAND_LINE_BYTES - 7);
-    assert_int_equal(strlen(info.modules[0].string), BOOTINFO_MODULE_STRING_BYTES - 4);
+    assert_int_equal(strlen(info.modules[0].string),
+                     BOOTINFO_STRINGS_BYTES - BOOTINFO_MAX_MODULES - 4);
     assert_true(info.loader_name_truncated);
     assert_int_equal(strlen(info.loader_name), BOOTINFO_LOADER_NAME_BYTES - 1);
     assert_non_null(strstr(log, "command line longer than 511 bytes"));
-    assert_non_null(strstr(log, "module 1 longer than 255 bytes"));
+    assert_non_null(strstr(log, "module 1 longer than the 2808 bytes"));
+}
+
+/* A module after one that took nearly all the room has what is left, if only its NUL. */
+static void strings_share_their_room(void **state)
+{
+    (void)state;
+    static char text[BOOTINFO_STRINGS_BYTES];
+    memset(text, 'a', sizeof(text) - BOOTINFO_MAX_MODULES);
+    begin();
+    tag_module(1, 2, text);
+    for (unsigned i = 1; i < BOOTINFO_MAX_MODULES; i++)
+        tag_module(1, 2, i == 3 ? "xy" : "");
+    assert_int_equal(finish(), ERROR_NONE);
+    assert_int_equal(strlen(info.modules[0].string), BOOTINFO_STRINGS_BYTES - BOOTINFO_MAX_MODULES);
+    assert_false(info.modules[0].truncated);
+    for (unsigned i = 1; i < BOOTINFO_MAX_MODULES; i++) {
+        assert_string_equal(info.modules[i].string, "");
+        assert_int_equal(info.modules[i].truncated, i == 3);
+    }
 }
 
 static void a_text_that_just_fits_is_whole_and_one_byte_more_is_cut(void **state)
@@ -500,15 +553,17 @@ static void random_structures_come_out_as_they_were_made(void **state)
     for (int round = 0; round < 3000; round++) {
         struct bootinfo_memory map[32];
         struct bootinfo_module modules[BOOTINFO_MAX_MODULES];
+        char strings[BOOTINFO_MAX_MODULES][300];
         size_t map_count = random_below(32), module_count = random_below(BOOTINFO_MAX_MODULES + 1);
         begin();
         for (size_t i = 0; i < module_count; i++) {
             modules[i].start = (uint32_t)random_u64() / 2;
             modules[i].end = modules[i].start + random_below(0x7FFFFFFF);
-            size_t length = random_below(BOOTINFO_MODULE_STRING_BYTES);
+            size_t length = random_below(sizeof(strings[i]));
             for (size_t c = 0; c < length; c++)
-                modules[i].string[c] = (char)(1 + random_below(255));
-            modules[i].string[length] = 0;
+                strings[i][c] = (char)(1 + random_below(255));
+            strings[i][length] = 0;
+            modules[i].string = strings[i];
             tag_module((uint32_t)modules[i].start, (uint32_t)modules[i].end, modules[i].string);
             if (random_below(3) == 0)
                 tag_text(100 + (uint32_t)random_below(1000), "something newer");
@@ -640,9 +695,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_is_copied),
+        cmocka_unit_test(the_colours_of_a_framebuffer_are_read_where_there_are_some),
         cmocka_unit_test(nothing_there_is_said_to_be_nothing),
         cmocka_unit_test(unknown_tags_are_skipped),
         cmocka_unit_test(long_texts_are_cut_after_a_whole_word_and_flagged),
+        cmocka_unit_test(strings_share_their_room),
         cmocka_unit_test(a_text_that_just_fits_is_whole_and_one_byte_more_is_cut),
         cmocka_unit_test(modules_beyond_the_list_are_counted),
         cmocka_unit_test(map_entries_beyond_the_list_are_counted),

@@ -22,7 +22,7 @@ static void add_module(const char *string, uint64_t bytes)
     struct bootinfo_module *module = &info.modules[info.module_count++];
     module->start = 0x105000;
     module->end = module->start + bytes;
-    strncpy(module->string, string, sizeof(module->string) - 1);
+    module->string = string;
 }
 
 static void one_module(const char *string, uint64_t bytes)
@@ -131,28 +131,69 @@ static void no_module_says_what_to_add(void **state)
 {
     (void)state;
     clear();
-    assert_refused(ERROR_NOT_FOUND, "no guest: add \"module2 /boot/guest.bin realmode\" to the "
-                                    "Orlop entry in grub.cfg");
+    assert_refused(ERROR_NOT_FOUND, "no guest: add \"module2 /boot/vmlinuz linux\" or \"module2 "
+                                    "/boot/guest.bin realmode\" to the Orlop entry in grub.cfg");
 }
+
+#define KNOWN_ROLES                                                                                \
+    "linux [command line]\", \"module2 FILE initrd\" or \"module2 FILE realmode [addr=0x7c00]\" "  \
+    "in grub.cfg"
 
 static void unknown_and_missing_roles_are_named(void **state)
 {
     (void)state;
     one_module("linxu root=/dev/sda1", 512);
-    assert_refused(ERROR_UNSUPPORTED, "module 1: unknown role \"linxu\"; write \"module2 FILE "
-                                      "realmode [addr=0x7c00]\" in grub.cfg");
+    assert_refused(ERROR_UNSUPPORTED,
+                   "module 1: unknown role \"linxu\"; write \"module2 FILE " KNOWN_ROLES);
     one_module("realmode2", 512);
     assert_int_equal(roles_plan(&info, false, &plan), ERROR_UNSUPPORTED);
     one_module("\x1b[2Jx", 512); /* ESC parts words */
-    assert_refused(ERROR_UNSUPPORTED, "module 1: unknown role \"[2Jx\"; write \"module2 FILE "
-                                      "realmode [addr=0x7c00]\" in grub.cfg");
+    assert_refused(ERROR_UNSUPPORTED,
+                   "module 1: unknown role \"[2Jx\"; write \"module2 FILE " KNOWN_ROLES);
     one_module("  ", 512);
-    assert_refused(ERROR_MALFORMED, "module 1 has no role; write \"module2 FILE realmode "
-                                    "[addr=0x7c00]\" in grub.cfg");
+    assert_refused(ERROR_MALFORMED, "module 1 has no role; write \"module2 FILE " KNOWN_ROLES);
     one_module("realmode", 512);
     add_module("realmood", 512);
-    assert_refused(ERROR_UNSUPPORTED, "module 2: unknown role \"realmood\"; write \"module2 FILE "
-                                      "realmode [addr=0x7c00]\" in grub.cfg");
+    assert_refused(ERROR_UNSUPPORTED,
+                   "module 2: unknown role \"realmood\"; write \"module2 FILE " KNOWN_ROLES);
+}
+
+static void linux_has_a_command_line_and_initrds(void **state)
+{
+    (void)state;
+    one_module("linux   console=ttyS0 a=\"b c\"  quiet", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    assert_int_equal(plan.kind, GUEST_LINUX);
+    assert_string_equal(plan.command_line, "console=ttyS0 a=\"b c\"  quiet");
+    assert_int_equal(plan.initrd_count, 0);
+    one_module("initrd", 16);
+    add_module("linux", 512);
+    add_module("initrd", 32);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    assert_string_equal(plan.command_line, "");
+    assert_int_equal(plan.module, 1);
+    assert_int_equal(plan.source_bytes, 512);
+    assert_int_equal(plan.initrd_count, 2);
+    assert_int_equal(plan.initrds[0], 0);
+    assert_int_equal(plan.initrds[1], 2);
+}
+
+static void an_initrd_wants_a_linux(void **state)
+{
+    (void)state;
+    one_module("initrd", 512);
+    assert_refused(ERROR_NOT_FOUND, "an initrd but no kernel: add \"module2 /boot/vmlinuz linux\" "
+                                    "to the Orlop entry in grub.cfg");
+    one_module("realmode", 512);
+    add_module("initrd", 16);
+    assert_refused(ERROR_MALFORMED, "module 2: an initrd is for a Linux guest; take this line, or "
+                                    "module 1, out of the Orlop entry in grub.cfg");
+    one_module("initrd", 0);
+    assert_refused(ERROR_MALFORMED, "module 1: the file is empty; name another one in its module2 "
+                                    "line in grub.cfg");
+    one_module("linux", 512);
+    add_module("realmode", 16);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_MALFORMED);
 }
 
 static void two_guests_are_refused(void **state)
@@ -160,8 +201,8 @@ static void two_guests_are_refused(void **state)
     (void)state;
     one_module("realmode", 512);
     add_module("realmode addr=0x8000", 512);
-    assert_refused(ERROR_MALFORMED, "modules 1 and 2 both name a guest; leave one module2 line in "
-                                    "the Orlop entry in grub.cfg");
+    assert_refused(ERROR_MALFORMED, "modules 1 and 2 both name a guest; leave one of these "
+                                    "module2 lines in the Orlop entry in grub.cfg");
 }
 
 static void empty_cut_and_too_many_modules_are_refused(void **state)
@@ -172,11 +213,12 @@ static void empty_cut_and_too_many_modules_are_refused(void **state)
                                     "line in grub.cfg");
     one_module("realmode", 512);
     info.modules[0].truncated = true;
-    assert_refused(ERROR_MALFORMED, "module 1: the text after its file name is longer than 255 "
-                                    "bytes; shorten it in grub.cfg");
+    assert_refused(ERROR_MALFORMED,
+                   "module 1: the text after its file name is too long (all modules' together: "
+                   "2815 bytes); shorten it in grub.cfg");
     one_module("realmode", 512);
     info.modules_dropped = 2;
-    assert_refused(ERROR_MALFORMED, "3 modules are too many; leave one module2 line in the Orlop "
+    assert_refused(ERROR_MALFORMED, "3 modules are too many; leave 8 module2 lines in the Orlop "
                                     "entry in grub.cfg");
 }
 
@@ -229,6 +271,8 @@ int main(void)
         cmocka_unit_test(arguments_that_are_not_known_are_named),
         cmocka_unit_test(no_module_says_what_to_add),
         cmocka_unit_test(unknown_and_missing_roles_are_named),
+        cmocka_unit_test(linux_has_a_command_line_and_initrds),
+        cmocka_unit_test(an_initrd_wants_a_linux),
         cmocka_unit_test(two_guests_are_refused),
         cmocka_unit_test(empty_cut_and_too_many_modules_are_refused),
         cmocka_unit_test(a_probe_wants_no_guest),
