@@ -10,7 +10,26 @@ $(B)/stand_in.bin: tests/boot/stand_in.asm
 
 # All that the boot tests boot.
 .PHONY: boot-files unit-programs
-boot-files: $(B)/orlop.elf $(B)/orlop.iso $(B)/stand_in.bin $(B)/bare.elf guests
+boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf \
+    $(B)/bochs_clock.so guests linux-tests
+
+# What the Linux guests of the tests do: tests/linux/NAME/run is run in the initramfs
+# build/linux/NAME.img, with the programs that are beside it in C, linked statically.
+LINUX_TESTS := $(notdir $(wildcard tests/linux/*))
+LINUX_PROGRAMS := $(foreach c,$(wildcard tests/linux/*/*.c),\
+    $(L)/programs/$(notdir $(patsubst %/,%,$(dir $c)))/orlop/$(basename $(notdir $c)))
+.PHONY: linux-tests
+linux-tests: $(L)/vmlinuz $(L)/initrd.img $(LINUX_TESTS:%=$(L)/%.img)
+$(LINUX_TESTS:%=$(L)/%.img): $(L)/%.img: $(L)/busybox tools/initramfs.py tools/guest_init.sh \
+    tests/linux/%/run $(LINUX_PROGRAMS)
+	$(call say,INITRD,$@)
+	$(Q)mkdir -p $(L)/programs/$*/orlop && cp -p tests/linux/$*/run $(L)/programs/$*/orlop/run
+	$(Q)$(PYTHON) tools/initramfs.py --output $@ --busybox $< --add $(L)/programs/$*
+$(LINUX_PROGRAMS): $(L)/programs/%: tests/linux/$$(subst /orlop/,/,$$*).c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -O2 -Wall -Wextra -Werror -static -o $@ $<
+
 unit-programs: $(UNIT_TESTS:%=$(U)/%)
 
 .PHONY: check test test-now test-long references lint check-layers check-image
@@ -23,13 +42,13 @@ check: check-layers
 
 ## test: all tests but the long ones [T=name: those of that name, T=list: their names]; the last
 ##      line is `N passed, N failed`
-test: deps-test
+test: deps-test linux
 	+$(Q)$(MAKE) --no-print-directory test-now
 test-now:
 	+$(Q)$(RUN_TESTS) $(if $(T),--only '$(T)')
 
 ## test-long: all tests, the long ones too
-test-long: deps-test
+test-long: deps-test linux
 	+$(Q)$(RUN_TESTS) --long $(if $(T),--only '$(T)')
 
 ## references: run again, without Orlop, what tests compare with (tests/data/bare)

@@ -9,6 +9,7 @@ tells: Bochs calls a power-off a panic, and QEMU calls a reset a success.
 import ctypes
 import dataclasses
 import enum
+import functools
 import json
 import os
 import pathlib
@@ -21,9 +22,16 @@ import socket
 import subprocess
 import time
 
+from make_pxe import BOOTFILE
+
 BOCHS_CPU = "corei7_skylake_x"
+BOCHS_CLOCK = pathlib.Path(__file__).resolve().parents[1] / "build/bochs_clock.so"
+BOCHS_IPS = 50_000_000  # instructions a second of emulated time; the TSC counts them
+BUILT_BOCHS = pathlib.Path(__file__).resolve().parents[1] / "build-bochs/bochs"
 START_SECONDS = 20
 STOP_SECONDS = 3
+NETWORK_CARD_ROM = "/usr/lib/ipxe/qemu/pxe-e1000.rom"   # QEMU finds it by itself
+NETWORK_CARD_ADDRESS = "52:54:00:12:34:56"
 
 
 class EmulatorError(Exception):
@@ -46,15 +54,24 @@ class Outcome:
 
 
 @dataclasses.dataclass
+class Network:
+    """What an e1000 with iPXE boots from: the emulator's own DHCP and TFTP server, or another."""
+    folder: pathlib.Path = None   # what the emulator's server serves
+    tap: str = ""                 # QEMU only: the host's interface, instead of that server
+
+
+@dataclasses.dataclass
 class Machine:
     """What is emulated. `extra`: more lines of bochsrc, or more arguments of QEMU."""
-    iso: pathlib.Path
+    iso: pathlib.Path           # what it boots from; None: it has no CD-ROM drive
     cpus: int = 1
     memory_mib: int = 256
     cpu: str = ""               # the emulator's name of a model; empty: the usual one
     serial_port: int = 1        # the COM port that the line is on; 0: no UART at all
     disk: pathlib.Path = None   # a raw image; the ISO stays the boot device
     real_time: bool = False     # for people: an idle guest waits; for tests time is a count
+    linux: bool = False         # Bochs: an MSR that it lacks reads as 0, where Linux wants one
+    network: Network = None     # boot from there
     end_at_reset: bool = True   # QEMU only: a reset ends the run; Bochs counts resets()
     extra: list = dataclasses.field(default_factory=list)
 
@@ -84,6 +101,10 @@ class Emulator:
         """How the machine ended. Only after the process has ended."""
         raise NotImplementedError
 
+    def environment(self):
+        """What the emulator finds in its environment beside what we found."""
+        return {}
+
     def _connected(self, connections):
         """Called with the connections that are not the serial line."""
 
@@ -104,8 +125,8 @@ class Emulator:
             (self.folder / "command").write_text(self.command_text() + "\n", encoding="utf-8")
             with open(self.folder / "emulator.out", "wb") as output:
                 self.process = subprocess.Popen(
-                    self.arguments, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output,
-                    stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_die_with_parent)
+                    self.arguments, cwd=self.folder, env={**os.environ, **self.environment()},
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_die_with_parent)
             connections = self._accept(listeners)
             self.serial = connections.pop("serial", None)
             self._connected(connections)
@@ -169,6 +190,16 @@ class Emulator:
         self.stop()
 
 
+@functools.cache
+def _output_of(*command):
+    """What a command says, or nothing if there is no such program."""
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", stdin=subprocess.DEVNULL, check=False).stdout
+    except OSError:
+        return ""
+
+
 def _tail(path, lines):
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -181,7 +212,8 @@ def _tail(path, lines):
 class Bochs(Emulator):
     """Bochs: VMX with EPT on any host. One instruction is one tick, so every run is the same."""
     name = "Bochs"
-    program = os.environ.get("BOCHS", "bochs")
+    # BOCHS=, else what `make bochs` has built, else the packaged one.
+    program = os.environ.get("BOCHS") or (str(BUILT_BOCHS) if BUILT_BOCHS.exists() else "bochs")
     DEBUGGER = "c\n"   # what a Bochs with the debugger built in is told before the first instruction
     POWER_OFF = ("ACPI control: soft power off", "Shutdown port: shutdown requested")
 
@@ -193,20 +225,20 @@ class Bochs(Emulator):
             "iodebug=1",
             "config_interface: textconfig",
             'display_library: rfb, options="timeout=0"',
-            f"cpu: model={machine.cpu or BOCHS_CPU}, count=1:{machine.cpus}:1, ips=50000000, "
-            "reset_on_triple_fault=0, ignore_bad_msrs=0",
+            f"cpu: model={machine.cpu or BOCHS_CPU}, count=1:{machine.cpus}:1, "
+            f"ips={self.ticks_per_second()}, {'quantum=32, ' if machine.real_time else ''}"
+            f"reset_on_triple_fault=0, ignore_bad_msrs={int(machine.linux)}",
             f"memory: guest={memory}, host={min(memory, 1024)}",
             "romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot",
             "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest",
-            "pci: enabled=1, chipset=i440fx",
-            "boot: cdrom",
             "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
             "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15",
-            f"ata1-master: type=cdrom, path={machine.iso.resolve()}, status=inserted",
-            f"clock: sync={'slowdown' if machine.real_time else 'none'}, time0=946684800",
+            "clock: sync=slowdown, time0=utc" if machine.real_time
+            else "clock: sync=none, time0=946684800",
             "log: bochs.log",
             "panic: action=fatal",
         ]
+        lines += self._boot_lines()
         if machine.disk:
             lines.append(f"ata0-master: type=disk, path={machine.disk.resolve()}, mode=flat")
         for port in (1, 2):
@@ -217,22 +249,49 @@ class Bochs(Emulator):
                 lines.append(f"com{port}: enabled=0")
         return "\n".join([*lines, *machine.extra]) + "\n"
 
+    def _boot_lines(self):
+        pci, iso, network = "pci: enabled=1, chipset=i440fx", self.machine.iso, self.machine.network
+        drive = [f"ata1-master: type=cdrom, path={iso.resolve()}, status=inserted"] if iso else []
+        if not network:
+            return [pci, "boot: cdrom", *drive]
+        (self.folder / "network").write_text(f"# vnet config\nbootfile = {BOOTFILE}\n",
+                                             encoding="utf-8")
+        return [f"{pci}, slot1=e1000", "boot: network", *drive,
+                f"e1000: card=0, enabled=1, mac={NETWORK_CARD_ADDRESS}, ethmod=vnet, "
+                f"ethdev={network.folder.resolve()}, script=network, bootrom={NETWORK_CARD_ROM}"]
+
+    @classmethod
+    def _help(cls):
+        return _output_of(cls.program, "--help")
+
     @classmethod
     def version(cls):
         """Of the program, as `bochs-2.7`."""
-        said = subprocess.run([cls.program, "--help"], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, check=False)
-        found = re.search(r"Bochs x86 Emulator (\S+)", said.stdout + said.stderr)
+        found = re.search(r"Bochs x86 Emulator (\d\S*)", cls._help())
         return f"bochs-{found.group(1)}" if found else "bochs"
+
+    @classmethod
+    def _has_debugger(cls):
+        return "-rc filename" in cls._help()
+
+    def ticks_per_second(self):
+        """What the TSC counts in a second of the guest's. For tests it is one figure. For people, who
+        wait, it is what Bochs gets done: with the debugger built in it takes its time over each tick
+        of each CPU, an idle one's too; without, it would wait for the clock at the usual rate."""
+        if not self.machine.real_time:
+            return BOCHS_IPS
+        return BOCHS_IPS // self.machine.cpus if self._has_debugger() else 2 * BOCHS_IPS
 
     def command(self, ports):
         (self.folder / "bochsrc").write_text(self._bochsrc(ports), encoding="utf-8")
         (self.folder / "debugger").write_text(self.DEBUGGER, encoding="utf-8")
         (self.folder / "bochs.log").unlink(missing_ok=True)
-        help_text = subprocess.run([self.program, "--help"], capture_output=True, text=True,
-                                   stdin=subprocess.DEVNULL, check=False)
-        debugger = "-rc filename" in help_text.stdout + help_text.stderr
-        return [self.program, "-q", "-f", "bochsrc", *(["-rc", "debugger"] if debugger else [])]
+        debugger = ["-rc", "debugger"] if self._has_debugger() else []
+        return [self.program, "-q", "-f", "bochsrc", *debugger]
+
+    def environment(self):
+        paced = self.machine.real_time and BOCHS_CLOCK.exists()
+        return {"LD_PRELOAD": str(BOCHS_CLOCK)} if paced else {}
 
     def outcome(self):
         if self.stopped_by_us:
@@ -265,6 +324,12 @@ class Bochs(Emulator):
             return ""
 
 
+class PackagedBochs(Bochs):
+    """The one that is of a version with the packaged BIOS: a network boot needs both to have the
+    same number for the network as boot device, and Bochs 3.0 has another than Bochs 2.7."""
+    program = "bochs"
+
+
 class Qemu(Emulator):
     """QEMU: with KVM where the host lets guests have VMX, else TCG, which has no VMX at all."""
     name = "QEMU"
@@ -280,9 +345,7 @@ class Qemu(Emulator):
     @classmethod
     def version(cls):
         """Of the program, as `qemu-7.2.0`."""
-        said = subprocess.run([cls.program, "--version"], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, check=False)
-        found = re.search(r"version ([\d.]+)", said.stdout)
+        found = re.search(r"version ([\d.]+)", _output_of(cls.program, "--version"))
         return f"qemu-{found.group(1)}" if found else "qemu"
 
     def channels(self):
@@ -294,11 +357,10 @@ class Qemu(Emulator):
         arguments = [
             self.program, "-machine", f"pc,accel={'kvm' if self.kvm else 'tcg'}", "-cpu", cpu,
             "-smp", str(machine.cpus), "-m", str(machine.memory_mib), "-nodefaults", "-device",
-            "VGA", "-display", "none", "-boot", "d", "-rtc",
+            "VGA", "-display", "none", "-rtc",
             "base=utc" if machine.real_time else "base=2000-01-01T00:00:00,clock=vm",
-            "-drive", f"file={machine.iso.resolve()},media=cdrom,if=ide,index=2,readonly=on",
             "-chardev", f"socket,id=control,host=127.0.0.1,port={ports['control']}",
-            "-mon", "chardev=control,mode=control",
+            "-mon", "chardev=control,mode=control", *self._boot_arguments(),
         ]
         if machine.end_at_reset:
             arguments.append("-no-reboot")
@@ -309,6 +371,19 @@ class Qemu(Emulator):
             arguments += ["-chardev", line, "-device",
                           f"isa-serial,index={machine.serial_port - 1},chardev=line"]
         return [*arguments, *machine.extra]
+
+    def _boot_arguments(self):
+        iso, network = self.machine.iso, self.machine.network
+        arguments = ["-boot", "n" if network else "d"]
+        if iso:
+            arguments += ["-drive",
+                          f"file={iso.resolve()},media=cdrom,if=ide,index=2,readonly=on"]
+        if network:
+            server = (f"tap,ifname={network.tap},script=no,downscript=no" if network.tap
+                      else f"user,tftp={network.folder.resolve()},bootfile={BOOTFILE}")
+            arguments += ["-netdev", f"{server},id=network", "-device",
+                          f"e1000,netdev=network,mac={NETWORK_CARD_ADDRESS}"]
+        return arguments
 
     def _connected(self, connections):
         self.control = connections["control"]

@@ -12,9 +12,11 @@ two builds of one commit are the same to the bit. The date is SOURCE_DATE_EPOCH,
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 import time
 
 GRUB_PLATFORM = pathlib.Path("/usr/lib/grub/i386-pc")
@@ -25,8 +27,11 @@ MENU_MODULES = (
     "lsmmap lspci net pxe tftp"
 )
 DIRECT_MODULES = "biosdisk iso9660 multiboot2 boot"
+DIRECT_LINUX_MODULES = "biosdisk iso9660 linux boot"
 FIXED_EPOCH = 946684800  # a tree without git: 2000-01-01
 VOLUME = "ORLOP"
+# Of a kernel on a medium for people: its messages and a shell on the screen and on COM1.
+MENU_CMDLINE = "console=tty0 console=ttyS0,115200"
 
 
 class IsoError(Exception):
@@ -47,7 +52,8 @@ def _xorriso_date(epoch):
     return time.strftime("%Y%m%d%H%M%S00", time.gmtime(epoch))
 
 
-def _run(command, epoch):
+def run_tool(command, epoch):
+    """Runs a program that must succeed; what it makes has the date `epoch`."""
     environment = dict(os.environ, SOURCE_DATE_EPOCH=str(epoch), TZ="UTC", LC_ALL="C")
     try:
         result = subprocess.run(command, env=environment, capture_output=True, text=True,
@@ -63,9 +69,9 @@ def _check_platform():
         raise IsoError(f"{GRUB_PLATFORM}: GRUB's BIOS images are missing: run `make deps`")
 
 
-def _copy_files(tree, files):
-    """files: (name in /boot, path). Two files of one name would hide each other."""
-    (tree / "boot").mkdir()
+def copy_boot_files(tree, files):
+    """Makes tree/boot. files: (name there, path); two files of one name would hide each other."""
+    (tree / "boot").mkdir(exist_ok=True)
     for name, path in files:
         target = tree / "boot" / name
         if target.exists():
@@ -92,17 +98,26 @@ def _write(output, make):
         partial.unlink(missing_ok=True)
 
 
-def make_menu_iso(output, grub_cfg, files, epoch=None):
-    """files: (name in /boot, path) pairs; grub_cfg: the path of the menu."""
+def write_menu(tree, grub_cfg, files, linux):
+    """Makes tree/boot with the menu and all that it boots. files: (name in /boot, path) pairs, Orlop
+    first; grub_cfg: the path of the menu; linux: the modules of a Linux guest, as linux_modules()
+    gives them."""
+    copy_boot_files(tree, [*files, *((name, path) for path, _, name in linux)])
+    (tree / "boot/grub").mkdir(exist_ok=True)
+    shutil.copyfile(grub_cfg, tree / "boot/grub/grub.cfg")
+    if linux:
+        (tree / "boot/grub/linux.cfg").write_text(linux_menu(files[0][0], linux))
+
+
+def make_menu_iso(output, grub_cfg, files, epoch=None, linux=()):
+    """The arguments are those of write_menu."""
     _check_platform()
     epoch = source_epoch() if epoch is None else epoch
     with tempfile.TemporaryDirectory(prefix="orlop-iso-") as folder:
         tree = pathlib.Path(folder) / "tree"
         tree.mkdir()
-        _copy_files(tree, files)
-        (tree / "boot/grub").mkdir()
-        shutil.copyfile(grub_cfg, tree / "boot/grub/grub.cfg")
-        _write(output, lambda path: _run(
+        write_menu(tree, grub_cfg, files, linux)
+        _write(output, lambda path: run_tool(
             ["grub-mkrescue", "-d", str(GRUB_PLATFORM), "--locales=", "--fonts=", "--themes=",
              f"--install-modules={MENU_MODULES}", "-o", str(path), str(tree), "--", *_dates(epoch)],
             epoch))
@@ -115,72 +130,146 @@ def _grub_word(text):
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+def kernel_words(command_line):
+    """The words of a Linux command line. As the kernel takes it, a blank between double quotes is
+    part of a word; GRUB quotes such a word again."""
+    if "'" in command_line or "\\" in command_line:
+        raise IsoError("the kernel's command line holds ' or \\, before which GRUB puts a \\; "
+                       "do without, or quote with \"")
+    if command_line.count('"') % 2:
+        raise IsoError('the kernel\'s command line holds a " that is not closed')
+    words = re.findall(r'(?:"[^"]*"|[^\s"])+', command_line)
+    return [word.replace('"', "") for word in words]
+
+
 def grub_commands(elf_name, options, modules):
-    """The boot commands. options: a string; modules: (name in /boot, string) pairs."""
+    """The boot commands. options: a string; modules: (name in /boot, string) pairs, where a string
+    of several words that hold blanks is a list of them."""
+    def words(string):
+        return string.split() if isinstance(string, str) else string
     lines = [["multiboot2", f"/boot/{elf_name}", *options.split()]]
-    lines += [["module2", f"/boot/{name}", *string.split()] for name, string in modules]
-    return "".join(" ".join(map(_grub_word, words)) + "\n" for words in lines)
+    lines += [["module2", f"/boot/{name}", *words(string)] for name, string in modules]
+    return "".join(" ".join(map(_grub_word, line)) + "\n" for line in lines)
 
 
-def make_direct_iso(output, elf, options="", modules=(), epoch=None, extra_commands=""):
-    """An ISO that loads `elf` with `options` at once. modules: (path, string) pairs.
+def linux_modules(kernel, initrds, command_line):
+    """The modules of a Linux guest: (path, words, name in /boot) each."""
+    names = ["initrd.img", *(f"initrd{i}.img" for i in range(2, len(initrds) + 1))]
+    return [(kernel, ["linux", *kernel_words(command_line)], "vmlinuz"),
+            *((path, ["initrd"], name) for path, name in zip(initrds, names))]
 
-    extra_commands are GRUB commands of modules that DIRECT_MODULES names, run before the others.
-    """
-    _check_platform()
-    epoch = source_epoch() if epoch is None else epoch
+
+def linux_menu(elf_name, modules):
+    """The menu's entries for the modules of a Linux guest: the file linux.cfg beside grub.cfg."""
+    named = [(name, words) for _, words, name in modules]
+    entries = [f'menuentry "{title}" {{\n'
+               + textwrap.indent(grub_commands(elf_name, options, named), "    ") + "}\n"
+               for title, options in (("Linux", ""), ("Linux, log=debug", "log=debug"))]
+    return "# Made with the medium; grub.cfg reads it.\n\n" + "\n".join(entries)
+
+
+def _named(path, string, name=""):
+    """(name in /boot, path, string) of a module."""
+    path = pathlib.Path(path)
+    return name or path.name, path, string
+
+
+def direct_boot(elf, options, modules):
+    """What loads `elf` with `options` at once: ((name in /boot, path) pairs, GRUB's commands).
+    modules: (path, string) pairs, or with the name in /boot as a third."""
     elf = pathlib.Path(elf)
-    modules = [(pathlib.Path(path), string) for path, string in modules]
-    for path in [elf, *(path for path, _ in modules)]:
+    modules = [_named(*module) for module in modules]
+    for path in [elf, *(path for _, path, _ in modules)]:
         if not path.is_file():
             raise IsoError(f"{path}: no such file")
     if subprocess.run(["grub-file", "--is-x86-multiboot2", str(elf)], check=False).returncode:
         raise IsoError(f"{elf}: not a multiboot2 program")
+    commands = grub_commands(elf.name, options, [(name, string) for name, _, string in modules])
+    return [(elf.name, elf), *((name, path) for name, path, _ in modules)], commands
+
+
+def make_direct_iso(output, elf, options="", modules=(), epoch=None, extra_commands=""):
+    """An ISO that loads `elf` with `options` at once; modules as in direct_boot.
+
+    extra_commands are GRUB commands of modules that DIRECT_MODULES names, run before the others.
+    """
+    _check_platform()
+    files, commands = direct_boot(elf, options, modules)
+    _write_direct(output, files, extra_commands + commands, DIRECT_MODULES,
+                  source_epoch() if epoch is None else epoch)
+
+
+def make_bare_linux_iso(output, kernel, words, initrds, epoch=None):
+    """An ISO on which GRUB itself loads a Linux kernel: the run that others are compared with."""
+    _check_platform()
+    epoch = source_epoch() if epoch is None else epoch
+    kernel, initrds = pathlib.Path(kernel), list(map(pathlib.Path, initrds))
+    lines = [["linux", f"/boot/{kernel.name}", *words]]
+    if initrds:
+        lines.append(["initrd", *(f"/boot/{path.name}" for path in initrds)])
+    commands = "".join(" ".join(map(_grub_word, line)) + "\n" for line in lines)
+    files = [(path.name, path) for path in (kernel, *initrds)]
+    _write_direct(output, files, commands, DIRECT_LINUX_MODULES, epoch)
+
+
+def _write_direct(output, files, commands, grub_modules, epoch):
+    """files: (name in /boot, path) pairs. A GRUB of those modules runs the commands and boots."""
     with tempfile.TemporaryDirectory(prefix="orlop-iso-") as folder:
         folder = pathlib.Path(folder)
         tree = folder / "tree"
         tree.mkdir()
-        _copy_files(tree, [(elf.name, elf), *((path.name, path) for path, _ in modules)])
+        copy_boot_files(tree, files)
         config = folder / "early.cfg"
-        config.write_text(extra_commands + grub_commands(
-            elf.name, options, [(path.name, string) for path, string in modules]) + "boot\n",
-            encoding="utf-8")
+        config.write_text(commands + "boot\n", encoding="utf-8")
         core = folder / "core.img"
-        _run(["grub-mkimage", "-d", str(GRUB_PLATFORM), "-O", "i386-pc", "-c", str(config),
-              "-p", "/boot/grub", "-o", str(core), *DIRECT_MODULES.split()], epoch)
+        run_tool(["grub-mkimage", "-d", str(GRUB_PLATFORM), "-O", "i386-pc", "-c", str(config),
+                  "-p", "/boot/grub", "-o", str(core), *grub_modules.split()], epoch)
         loader = tree / "boot/loader.img"
         loader.write_bytes((GRUB_PLATFORM / "cdboot.img").read_bytes() + core.read_bytes())
-        _write(output, lambda path: _run(
+        _write(output, lambda path: run_tool(
             ["xorriso", "-as", "mkisofs", "-quiet", "-r", "-V", VOLUME,
              f"--modification-date={_xorriso_date(epoch)}", "--set_all_file_dates",
              _xorriso_date(epoch), "-b", "boot/loader.img", "-no-emul-boot", "-boot-load-size", "4",
              "-boot-info-table", "-o", str(path), str(tree)], epoch))
 
 
-def _parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+def menu_parser(documentation):
+    """Of a program that makes a medium with the menu."""
+    parser = argparse.ArgumentParser(description=documentation.split("\n", maxsplit=1)[0])
     parser.add_argument("--output", required=True)
     parser.add_argument("--elf", required=True, help="the multiboot2 program")
-    parser.add_argument("--menu", metavar="GRUB_CFG", help="make the menu ISO with this grub.cfg")
-    parser.add_argument("--append", default="", help="options of the program (direct ISO)")
+    parser.add_argument("--menu", metavar="GRUB_CFG", help="make the menu with this grub.cfg")
     parser.add_argument("--module", action="append", default=[], metavar="FILE[=STRING]",
-                        help="a module and its string; for the menu ISO, a file in /boot")
-    return parser.parse_args()
+                        help="a module and its string; with a menu, a file in /boot")
+    parser.add_argument("--kernel", metavar="FILE", help="a bzImage for the menu's Linux entries")
+    parser.add_argument("--initrd", action="append", default=[], metavar="FILE")
+    parser.add_argument("--cmdline", default=MENU_CMDLINE, help="default: %(default)s")
+    return parser
+
+
+def _modules(arguments):
+    cut = [text.partition("=") for text in arguments.module]
+    return [(pathlib.Path(path), string) for path, _, string in cut]
+
+
+def menu_contents(arguments):
+    """The `files` and `linux` of write_menu, of a menu_parser's arguments."""
+    elf = pathlib.Path(arguments.elf)
+    files = [(elf.name, elf), *((path.name, path) for path, _ in _modules(arguments))]
+    return files, linux_modules(arguments.kernel, arguments.initrd, arguments.cmdline) \
+        if arguments.kernel else []
 
 
 def main():
-    arguments = _parse_arguments()
-    modules = []
-    for text in arguments.module:
-        path, _, string = text.partition("=")
-        modules.append((pathlib.Path(path), string))
-    elf = pathlib.Path(arguments.elf)
+    parser = menu_parser(__doc__)
+    parser.add_argument("--append", default="", help="options of the program (direct ISO)")
+    arguments = parser.parse_args()
     try:
         if arguments.menu:
-            files = [(elf.name, elf), *((path.name, path) for path, _ in modules)]
-            make_menu_iso(arguments.output, arguments.menu, files)
+            files, linux = menu_contents(arguments)
+            make_menu_iso(arguments.output, arguments.menu, files, linux=linux)
         else:
-            make_direct_iso(arguments.output, elf, arguments.append, modules)
+            make_direct_iso(arguments.output, arguments.elf, arguments.append, _modules(arguments))
     except (IsoError, OSError) as error:
         raise SystemExit(f"make_iso: {error}") from error
 

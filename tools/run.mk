@@ -3,31 +3,93 @@
 # Debian's pytest and pexpect belong to Debian's python3.
 PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 
-.PHONY: iso run deps deps-run deps-test bench help
+.PHONY: iso pxe run run-files run-initrd-add linux linux-full bochs deps deps-run deps-test deps-bochs \
+        bench help
 
 ## all: build/orlop.elf and build/orlop.iso (CC=clang for the other compiler, V=1 for the commands)
-## iso: build/orlop.iso, a bootable CD or USB-stick image with GRUB's menu
+## iso: build/orlop.iso, a bootable CD or USB-stick image with GRUB's menu [KERNEL=bzImage
+##      INITRD="file ..." CMDLINE="kernel command line": a Linux guest, and entries that boot it]
 iso: $(B)/orlop.iso
-$(B)/orlop.iso: $(B)/orlop.elf $(B)/guests/realmode.bin grub.cfg tools/make_iso.py
+$(B)/orlop.iso: $(B)/orlop.elf $(B)/guests/realmode.bin grub.cfg tools/make_iso.py \
+    $(B)/medium-linux $(if $(KERNEL),$(KERNEL) $(INITRD))
 	$(call say,ISO,$@)
 	$(Q)$(PYTHON) tools/make_iso.py --output $@ --menu grub.cfg --elf $< \
-	    --module $(B)/guests/realmode.bin
+	    --module $(B)/guests/realmode.bin $(MEDIUM_LINUX)
 
-## run: run a guest above Orlop in an emulator [GUEST=realmode|none CPUS=1 MEM=256 EMU=bochs|qemu
-##      APPEND="orlop options" ROLE="realmode addr=0x7c00" TIMEOUT=seconds RUNFLAGS= V=1];
-##      RUNFLAGS goes to tools/run.py (see tools/run.py --help)
-GUEST ?= realmode
+# A text as one word of the shell's.
+quoted = '$(subst ','\'',$(1))'
+# The Linux guest of ISO and network, kept in a file, so that another one makes them anew.
+MEDIUM_LINUX = $(if $(KERNEL),--kernel $(KERNEL) $(addprefix --initrd ,$(INITRD)) \
+    $(if $(CMDLINE),--cmdline $(call quoted,$(CMDLINE))))
+$(B)/medium-linux: FORCE
+	$(Q)mkdir -p $(@D); new=$(call quoted,$(MEDIUM_LINUX)); \
+	    [ -e $@ ] && [ "$$new" = "$$(cat $@)" ] || printf '%s\n' "$$new" >$@
+
+## pxe: build/pxe, all that a TFTP server needs to boot a BIOS machine over the network, docs/pxe.md
+##      [KERNEL= INITRD= CMDLINE= as for the ISO]
+pxe: $(B)/pxe/boot/orlop.elf
+$(B)/pxe/boot/orlop.elf: $(B)/orlop.elf $(B)/guests/realmode.bin grub.cfg tools/make_iso.py \
+    tools/make_pxe.py $(B)/medium-linux $(if $(KERNEL),$(KERNEL) $(INITRD))
+	$(call say,PXE,$(B)/pxe)
+	$(Q)$(PYTHON) tools/make_pxe.py --output $(B)/pxe --menu grub.cfg --elf $< \
+	    --module $(B)/guests/realmode.bin $(MEDIUM_LINUX)
+
+## linux: the stock kernel and an initramfs of busybox in build/linux, fetched once through apt (asks
+##      first): vmlinuz, busybox, initrd.img; linux-full: also vmlinuz-full, of linux-image-amd64
+LINUX_GUEST = $(PYTHON) tools/linux_guest.py --folder $(L)
+linux:
+	$(Q)$(LINUX_GUEST) kernel busybox
+	+$(Q)$(MAKE) --no-print-directory $(if $(Q),-s) $(L)/initrd.img
+linux-full: linux
+	$(Q)$(LINUX_GUEST) kernel-full
+$(L)/vmlinuz:
+	$(Q)$(LINUX_GUEST) kernel
+$(L)/busybox:
+	$(Q)$(LINUX_GUEST) busybox
+$(L)/initrd.img: $(L)/busybox tools/initramfs.py tools/guest_init.sh tools/guest_shell.sh
+	$(call say,INITRD,$@)
+	$(Q)$(PYTHON) tools/initramfs.py --output $@ --busybox $<
+
+## run: boot Linux above Orlop in an emulator, to a shell [KERNEL=bzImage INITRD="file ..."
+##      INITRD_ADD=folder CMDLINE="kernel command line" CPUS=1 MEM=512 EMU=bochs|qemu
+##      APPEND="orlop options" TIMEOUT=seconds RUNFLAGS= V=1]; or another guest
+##      [GUEST=realmode|none ROLE="realmode addr=0x7c00" MEM=256]; RUNFLAGS goes to tools/run.py
+##      (see tools/run.py --help)
+GUEST := $(or $(GUEST),$(if $(ROLE),realmode,linux))
 ROLE ?= realmode
 CPUS ?= 1
-MEM ?= 256
-RUN_MODULE := $(if $(filter none,$(GUEST)),,$(B)/guests/$(GUEST).bin)
+MEM ?= $(if $(filter linux,$(GUEST)),512,256)
+
+ifeq ($(GUEST),linux)
+RUN_FETCH := $(if $(KERNEL),,kernel) $(if $(INITRD),,busybox)
+RUN_FILES := $(if $(INITRD),,$(L)/initrd.img) $(if $(INITRD_ADD),run-initrd-add)
+RUN_GUEST = --kernel $(or $(KERNEL),$(L)/vmlinuz) \
+    $(addprefix --initrd ,$(or $(INITRD),$(L)/initrd.img) $(if $(INITRD_ADD),$(B)/run/add.img)) \
+    $(if $(CMDLINE),--cmdline $(call quoted,$(CMDLINE)))
+else ifneq ($(GUEST),none)
+RUN_FILES := $(B)/guests/$(GUEST).bin
+RUN_GUEST = --module $(call quoted,$(RUN_FILES)=$(ROLE))
+endif
+
 # The last command of `run` is run.py itself, so that make names its exit status.
-run: deps-run
-	+$(Q)$(MAKE) --no-print-directory $(B)/orlop.elf $(RUN_MODULE)
-	$(Q)$(PYTHON) tools/run.py --elf $(B)/orlop.elf --folder $(B)/run \
-	    $(if $(RUN_MODULE),--module '$(RUN_MODULE)=$(ROLE)') --cpus $(CPUS) --mem $(MEM) \
-	    --emu '$(EMU)' --append '$(APPEND)' $(if $(TIMEOUT),--timeout $(TIMEOUT)) \
-	    $(if $(filter 1,$(V)),--verbose) $(RUNFLAGS)
+run: run-files
+	$(Q)$(PYTHON) tools/run.py --elf $(B)/orlop.elf --folder $(B)/run $(RUN_GUEST) \
+	    --cpus $(CPUS) --mem $(MEM) --emu '$(EMU)' --append $(call quoted,$(APPEND)) \
+	    $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(filter 1,$(V)),--verbose) $(RUNFLAGS)
+run-files: deps-run
+	$(if $(strip $(RUN_FETCH)),$(Q)$(LINUX_GUEST) $(RUN_FETCH))
+	+$(Q)$(MAKE) --no-print-directory $(if $(Q),-s) $(B)/orlop.elf $(B)/bochs_clock.so $(RUN_FILES)
+$(B)/bochs_clock.so: tools/bochs_clock.c.in
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -O2 -Wall -Wextra -Werror -shared -fPIC -x c -o $@ $<
+run-initrd-add:
+	$(Q)$(PYTHON) tools/initramfs.py --output $(B)/run/add.img --add $(call quoted,$(INITRD_ADD))
+
+## bochs: build Bochs 3.0, two to three times as fast as the packaged one, into build-bochs/, which
+##      all suites then use but bench [MIRROR=URL of a Debian mirror]; BOCHS=PROGRAM names another
+bochs: deps-bochs
+	$(Q)$(PYTHON) tools/build_bochs.py --jobs $(JOBS) --mirror '$(MIRROR)'
 
 ## bench: the figures, as a table
 bench: boot-files
@@ -36,7 +98,7 @@ bench: boot-files
 ## deps: install through apt what is missing (asks first)
 deps:
 	$(Q)sh tools/deps.sh all
-deps-run deps-test: deps-%:
+deps-run deps-test deps-bochs: deps-%:
 	$(Q)DEPS_QUIET=1 sh tools/deps.sh $*
 
 ## clean: remove build/

@@ -19,12 +19,13 @@ import traceback
 import tty
 
 from emulators import Bochs, EmulatorError, End, Host, Machine, Qemu, why_not_kvm
-from make_iso import IsoError, make_direct_iso
+from make_iso import IsoError, linux_modules, make_direct_iso
 
 POWERED_OFF, ORLOP_STOPPED, EMULATOR_FAILED, TIME_LIMIT = 0, 1, 2, 3
 ESCAPE = b"\x01"  # Ctrl-a
 HELP = "Ctrl-a x: end   Ctrl-a a: send Ctrl-a   Ctrl-a h: this help   other keys: to the guest"
 DEFAULT_TIMEOUT = 600       # seconds, where nobody watches
+DEFAULT_CMDLINE = "console=ttyS0,115200"
 QUIET_SECONDS = 1.0         # after a refusal or a panic: the report is over when the line is quiet
 VERDICT = re.compile(rb"orlop: (refused|panic|guest stopped|done):")
 # What each means, and the status that it gives.
@@ -244,6 +245,17 @@ def choose_emulator(wish, why_not):
     return Bochs, {}, f"QEMU/KVM cannot offer VMX here: {why_not}"
 
 
+def machine_words(emulator, size):
+    """What Linux cannot find out about its machine, for its command line. size: the terminal's
+    (columns, rows), or None."""
+    words = []
+    if isinstance(emulator, Bochs):  # its CPUID tells Linux of another frequency
+        words.append(f"tsc_early_khz={emulator.ticks_per_second() // 1000}")
+    if size:  # a serial line does not tell; our initramfs reads these
+        words += [f"orlop.rows={size[1]}", f"orlop.columns={size[0]}"]
+    return words
+
+
 def _parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n", maxsplit=1)[0],
@@ -251,6 +263,12 @@ def _parse_arguments():
     parser.add_argument("--elf", default="build/orlop.elf")
     parser.add_argument("--module", action="append", default=[], metavar="FILE=STRING",
                         help="a module and its string, whose first word is the role")
+    parser.add_argument("--kernel", metavar="FILE", help="a Linux guest: its bzImage")
+    parser.add_argument("--initrd", action="append", default=[], metavar="FILE",
+                        help="its initramfs; several are joined")
+    parser.add_argument("--cmdline", default=DEFAULT_CMDLINE, metavar="TEXT",
+                        help="its command line, after what the machine makes necessary; "
+                        "default: %(default)s")
     parser.add_argument("--append", default="", help="options of Orlop, as in grub.cfg")
     parser.add_argument("--iso", help="boot this image instead (--elf, --module, --append unused)")
     parser.add_argument("--cpus", type=int, default=1)
@@ -271,39 +289,57 @@ def _parse_arguments():
     return arguments
 
 
-def _prepare_iso(arguments):
-    if arguments.iso:
-        return pathlib.Path(arguments.iso)
-    iso = arguments.folder / "run.iso"
+def _make_iso(iso, arguments, command_line):
     modules = [text.partition("=")[::2] for text in arguments.module]
+    if arguments.kernel:
+        modules = linux_modules(arguments.kernel, arguments.initrd, command_line) + modules
     make_direct_iso(iso, arguments.elf, arguments.append, modules)
-    return iso
 
 
-def _introduce(arguments, emulator, why, terminal, log_path):
-    guests = ", ".join(pathlib.Path(text.partition("=")[0]).stem for text in arguments.module)
-    what = arguments.iso or f"guest {guests or 'none'}"
+def _guest_name(arguments):
+    if arguments.iso:
+        return arguments.iso
+    guests = [pathlib.Path(text.partition("=")[0]).stem for text in arguments.module]
+    if arguments.kernel:
+        guests.insert(0, f"Linux ({pathlib.Path(arguments.kernel).resolve().name})")
+    return f"guest {', '.join(guests) or 'none'}"
+
+
+def _introduce(arguments, emulator, why, command_line, log_path):
+    terminal = _on_terminal()
     options = f", options: {arguments.append}" if arguments.append else ""
     say(f"{emulator.name} ({why})")
-    say(f"{what}, {arguments.cpus} CPU{'s' * (arguments.cpus > 1)}, {arguments.mem} MiB{options}")
+    say(f"{_guest_name(arguments)}, {arguments.cpus} CPU{'s' * (arguments.cpus > 1)}, "
+        f"{arguments.mem} MiB{options}")
+    if arguments.kernel:
+        say(f"kernel command line: {command_line}")
     leave = "leave with Ctrl-a x (Ctrl-a h: help)" if terminal else "leave with Ctrl-C"
     say(f"{leave}; the line's output is also in {log_path}")
 
 
+def _on_terminal():
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def run(arguments):
     """The exit status of one run."""
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    terminal = _on_terminal()
     timeout = arguments.timeout
     if timeout is None:
         timeout = 0 if terminal else DEFAULT_TIMEOUT
     arguments.folder.mkdir(parents=True, exist_ok=True)
     log_path = arguments.folder / "serial.log"
-    machine = Machine(_prepare_iso(arguments), arguments.cpus, arguments.mem, arguments.cpu,
-                      disk=arguments.disk, real_time=True, end_at_reset=False,
-                      extra=arguments.extra)
     kind, options, why = choose_emulator(arguments.emu, why_not_kvm(Host.examine()))
+    iso = pathlib.Path(arguments.iso or arguments.folder / "run.iso")
+    machine = Machine(iso, arguments.cpus, arguments.mem, arguments.cpu, disk=arguments.disk,
+                      real_time=True, end_at_reset=False,
+                      linux=bool(arguments.kernel or arguments.iso), extra=arguments.extra)
     emulator = kind(machine, arguments.folder, **options)
-    _introduce(arguments, emulator, why, terminal, log_path)
+    size = os.get_terminal_size(sys.stdout.fileno()) if terminal else None
+    command_line = " ".join([*machine_words(emulator, size), arguments.cmdline])
+    if not arguments.iso:
+        _make_iso(iso, arguments, command_line)
+    _introduce(arguments, emulator, why, command_line, log_path)
     with open(log_path, "wb") as log, emulator:
         if arguments.verbose:
             say(emulator.command_text())

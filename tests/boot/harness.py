@@ -15,8 +15,9 @@ import shutil
 import time
 import tomllib
 
-from emulators import Bochs, End, Machine, Qemu
-from make_iso import make_direct_iso
+from emulators import Bochs, End, Machine, Network, PackagedBochs, Qemu
+from make_iso import make_bare_linux_iso, make_direct_iso
+from make_pxe import make_direct_folder
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
@@ -34,6 +35,7 @@ ENDS = {
     "poweroff": (None, (REFUSED, PANIC, STOPPED)),
     "reset": (None, (PANIC,)),
     "lines": (None, (REFUSED, PANIC, STOPPED)),
+    "reboots": (None, (REFUSED, PANIC)),
     "refused": (REFUSED, (PANIC, STOPPED)),
     "panic": (PANIC, (REFUSED,)),
     "guest-stopped": (STOPPED, (REFUSED, PANIC)),
@@ -56,6 +58,7 @@ class Case:
     options: str = ""
     modules: list = dataclasses.field(default_factory=list)
     iso: str = ""
+    network: str = ""
     emulator: str = "bochs"
     cpu: str = ""
     cpus: int = 1
@@ -70,8 +73,11 @@ class Case:
     extra: list = dataclasses.field(default_factory=list)
     bare: bool = False
     bare_except: list = dataclasses.field(default_factory=list)
+    compare: bool = False
+    without_orlop: bool = False
     then_poweroff: bool = False
     skip: str = ""
+    needs_bochs: int = 0
     tags: list = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
@@ -81,12 +87,26 @@ class Case:
             raise ValueError(f"{self.name}: emulator must be bochs or qemu")
         if self.screen and self.emulator != "qemu":
             raise ValueError(f"{self.name}: only QEMU shows its screen")
+        if self.compare and not is_linux(self):
+            raise ValueError(f"{self.name}: only Linux guests are compared section by section")
+        if self.network and self.iso:
+            raise ValueError(f"{self.name}: boots from the ISO or over the network, not both")
+        if self.network.startswith("tap:") and self.emulator != "qemu":
+            raise ValueError(f"{self.name}: only QEMU is on a network of the host's")
         if self.bare and not self.modules:
             raise ValueError(f"{self.name}: no guest whose lines could be compared")
         if not (self.expect or self.also or self.screen or self.bare) and self.serial_port:
             raise ValueError(f"{self.name}: expects nothing of the line, so it proves nothing")
         for pattern in [*self.expect, *self.also, *self.forbid, *self.screen, *self.bare_except]:
             re.compile(pattern)
+
+
+def why_skipped(case, bochs):
+    """Why the row cannot run with this Bochs (as `bochs-2.7`), or now; empty if it can."""
+    found = re.match(r"bochs-(\d+)", bochs)
+    if case.emulator == "bochs" and case.needs_bochs > int(found.group(1) if found else 0):
+        return f"needs Bochs {case.needs_bochs}, this is {bochs}: run `make bochs`"
+    return case.skip
 
 
 def load_cases(path):
@@ -122,6 +142,8 @@ def _fill(fields, cpus):
                           for each in (range(cpus) if "{each}" in text else [None])]
     if "options" in fields:
         fields["options"] = fill(fields["options"])
+    if "keys" in fields:
+        fields["keys"] = [[fill(pattern), text] for pattern, text in fields["keys"]]
     return fields
 
 
@@ -185,13 +207,37 @@ def _module(text):
     return (ROOT / path if "/" in path else BUILD / "guests" / path), string
 
 
+def is_linux(case):
+    return any(_module(text)[1].split()[:1] == ["linux"] for text in case.modules)
+
+
+def _network(case, folder):
+    """The tap interface or the TFTP folder that the row names, or a folder with its program."""
+    kind, _, name = case.network.partition(":")
+    if kind == "tap":
+        return Network(tap=name)
+    if kind != "direct":
+        return Network(ROOT / case.network)
+    make_direct_folder(folder / "tftp", BUILD / case.elf, case.options,
+                       [_module(m) for m in case.modules])
+    return Network(folder / "tftp")
+
+
 def _machine(case, folder):
-    if case.iso:
+    iso = network = None
+    if case.network:
+        network = _network(case, folder)
+    elif case.iso:
         iso = ROOT / case.iso
+    elif case.without_orlop and is_linux(case):
+        iso = folder / "boot.iso"
+        (kernel, string), *initrds = [_module(text) for text in case.modules]
+        make_bare_linux_iso(iso, kernel, string.split()[1:], [path for path, _ in initrds])
     else:
         iso = folder / "boot.iso"
         make_direct_iso(iso, BUILD / case.elf, case.options, [_module(m) for m in case.modules])
-    return Machine(iso, case.cpus, case.memory, case.cpu, case.serial_port, extra=case.extra)
+    return Machine(iso, case.cpus, case.memory, case.cpu, case.serial_port, linux=is_linux(case),
+                   network=network, extra=case.extra)
 
 
 def _fail(case, watch, emulator, reason):
@@ -210,11 +256,16 @@ def _fail(case, watch, emulator, reason):
     raise BootFailure("\n".join(parts))
 
 
+def emulator_of(case):
+    if case.emulator == "qemu":
+        return Qemu
+    return PackagedBochs if case.network else Bochs
+
+
 def boot(case, folder):
     """Boots the row in `folder` and gives the lines of the serial line, or raises BootFailure."""
     folder = pathlib.Path(folder)
-    kind = Bochs if case.emulator == "bochs" else Qemu
-    emulator = kind(_machine(case, folder), folder)
+    emulator = emulator_of(case)(_machine(case, folder), folder)
     watch = Watch(case)
     try:
         with emulator, open(folder / "serial.log", "wb") as log:
@@ -292,8 +343,8 @@ def _judge_end(case, emulator, watch):
     return ""
 
 
-# References: what a guest prints without Orlop. The guest's own bytes are in the name, so that a
-# reference of another guest is never compared with.
+# References: what a guest prints without Orlop. The emulator's version and the guest's own bytes are
+# in the name, so that a reference of another emulator or guest is never compared with.
 
 REFERENCES = ROOT / "tests/data/bare"
 
@@ -303,17 +354,27 @@ def guest_of(case):
     return _module(case.modules[0])[0]
 
 
-def reference_path(case, versions="*"):
-    """tests/data/bare/ROW@VERSIONS.guest-HASH.txt; without versions, the recorded one."""
+def reference_path(case, versions=""):
+    """tests/data/bare/ROW@VERSIONS.guest-HASH.txt; without versions, the one that was recorded with
+    the emulator that runs the row now, whatever BIOS and GRUB it had."""
     digest = hashlib.sha256(guest_of(case).read_bytes()).hexdigest()[:8]
-    name = f"{case.name}@{versions}.guest-{digest}.txt"
-    if versions != "*":
-        return REFERENCES / name
+    if versions:
+        return REFERENCES / f"{case.name}@{versions}.guest-{digest}.txt"
+    name = f"{case.name}@{emulator_of(case).version()}.*.guest-{digest}.txt"
     found = sorted(REFERENCES.glob(name))
     if len(found) != 1:
         raise BootFailure(f"{len(found)} references fit tests/data/bare/{name}, not one: "
                           "run `make references`")
     return found[0]
+
+
+def without_orlop(case):
+    """The row's machine and guest, on the bare machine: a kernel by GRUB's own loader, any other
+    guest by bare.elf, which starts it as Orlop does."""
+    done = "=== end" if case.compare else f"^{guest_of(case).stem} DONE"
+    return dataclasses.replace(case, name=f"{case.name}-bare", end="poweroff", elf="bare.elf",
+                               options="", without_orlop=True, expect=[done], also=[], forbid=[],
+                               bare=False, compare=False)
 
 
 def guest_lines(case, lines):

@@ -2,6 +2,7 @@
 
 import pytest
 
+import emulators
 import harness
 from harness import BootFailure, Case, Watch, boot, guest_lines, load_cases, skip_lines
 
@@ -120,6 +121,8 @@ def test_a_row_stands_for_one_boot_a_number_of_cpus(tmp_path):
     "end = 'poweroff'\nexpect = ['x']\nbare = true",
     "end = 'poweroff'\nexpect = ['(']",
     "end = 'poweroff'\nexpected = ['x']",
+    "end = 'poweroff'\nexpect = ['x']\niso = 'build/orlop.iso'\nnetwork = 'direct'",
+    "end = 'poweroff'\nexpect = ['x']\nnetwork = 'tap:x'",
 ])
 def test_a_row_that_means_nothing_is_refused(tmp_path, row):
     with pytest.raises(Exception):
@@ -142,7 +145,20 @@ def test_lines_of_a_guest():
                        lines) == ["canary SKIP AVX-512 (not there)"]
 
 
-def test_reference_is_of_this_very_guest(tmp_path, monkeypatch):
+@pytest.mark.parametrize("fields, bochs, skipped", [
+    ({"needs_bochs": 3}, "bochs-2.7", "needs Bochs 3, this is bochs-2.7: run `make bochs`"),
+    ({"needs_bochs": 3}, "bochs", "needs Bochs 3, this is bochs: run `make bochs`"),
+    ({"needs_bochs": 3}, "bochs-3.0", ""),
+    ({"needs_bochs": 3}, "bochs-10.1", ""),
+    ({"needs_bochs": 3, "emulator": "qemu"}, "bochs-2.7", ""),
+    ({}, "bochs-2.7", ""),
+    ({"skip": "no such thing"}, "bochs-2.7", "no such thing"),
+])
+def test_a_row_that_needs_a_newer_bochs_says_so(fields, bochs, skipped):
+    assert harness.why_skipped(case(end="poweroff", **fields), bochs) == skipped
+
+
+def test_reference_is_of_this_very_guest_and_emulator(tmp_path, monkeypatch):
     (tmp_path / "guests").mkdir()
     guest = tmp_path / "guests/blocking.bin"
     guest.write_bytes(b"one")
@@ -151,9 +167,17 @@ def test_reference_is_of_this_very_guest(tmp_path, monkeypatch):
     row = case(end="poweroff", name="blocking", modules=["blocking.bin=realmode"], bare=True)
     with pytest.raises(BootFailure, match="0 references fit .*run `make references`"):
         harness.reference_path(row)
-    path = harness.reference_path(row, "bochs-2.7")
+    version = emulators.Bochs.version()
+    path = harness.reference_path(row, f"{version}.bochsbios-1.grub-2")
     path.write_text("blocking: as it was\n")
+    harness.reference_path(row, "bochs-1.2.grub-2").write_text("blocking: as it never was\n")
     assert harness.reference_path(row) == path
+    monkeypatch.setattr(emulators.Bochs, "version", lambda: f"{version}1")
+    with pytest.raises(BootFailure, match=f"0 references fit .*@{version}1"):
+        harness.reference_path(row)
+    monkeypatch.undo()
+    monkeypatch.setattr(harness, "BUILD", tmp_path)
+    monkeypatch.setattr(harness, "REFERENCES", tmp_path)
     guest.write_bytes(b"two")
     with pytest.raises(BootFailure, match="0 references fit"):
         harness.reference_path(row)

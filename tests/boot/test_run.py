@@ -1,8 +1,10 @@
 """tools/run.py on a terminal and without one, with the stand-in as its machine."""
 
+import ctypes
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import time
 import pexpect
 import pytest
 
-from emulators import Bochs, End, Host, Machine, Qemu, why_not_kvm
+from emulators import BOCHS_CLOCK, Bochs, End, Host, Machine, Qemu, why_not_kvm
 from harness import ROOT
 from make_iso import make_direct_iso
 from run import Keyboard, Verdict, choose_emulator
@@ -30,8 +32,9 @@ def run_without_terminal(stand_in, folder, *more, keys=b""):
                           capture_output=True, check=False, timeout=60)
 
 
-def on_terminal(stand_in, folder, *more):
-    child = pexpect.spawn(sys.executable, arguments(stand_in, folder, *more), timeout=40)
+def on_terminal(stand_in, folder, *more, dimensions=None):
+    child = pexpect.spawn(sys.executable, arguments(stand_in, folder, *more), timeout=40,
+                          dimensions=dimensions)
     child.delaybeforesend = 0
     return child
 
@@ -108,7 +111,7 @@ def test_keys_from_a_pipe_reach_the_guest(stand_in, tmp_path, emulator):
 def test_log_command_and_configuration_are_beside_each_other(stand_in, tmp_path):
     result = run_without_terminal(stand_in, tmp_path, "--emu", "bochs", "--append", "poweroff")
     assert (tmp_path / "serial.log").read_bytes() == result.stdout
-    assert (tmp_path / "command").read_text().startswith("bochs ")
+    assert (tmp_path / "command").read_text().startswith(f"{Bochs.program} ")
     assert "corei7_skylake_x" in (tmp_path / "bochsrc").read_text()
     assert (tmp_path / "bochs.log").exists()
 
@@ -118,6 +121,104 @@ def test_module_and_command_line_arrive(stand_in, tmp_path):
                                   "--module", f"{stand_in}=realmode addr=0x7c00")
     assert b"command line: poweroff a=b\r" in result.stdout
     assert b"module: realmode addr=0x7c00\r" in result.stdout
+
+
+# A Linux guest: what run.py puts before Orlop. The stand-in repeats the modules' strings.
+
+def linux_files(folder):
+    files = [folder / name for name in ("bzImage", "one.cpio", "two.cpio")]
+    for file in files:
+        file.write_bytes(file.name.encode())
+    return files
+
+
+def machine_words(emulator, folder):
+    """The frequency of the TSC, as Bochs was told."""
+    if emulator == "qemu":
+        return ""
+    rate = re.search(r"ips=(\d+)", (folder / "bochsrc").read_text()).group(1)
+    return f"tsc_early_khz={int(rate) // 1000} "
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+def test_kernel_initrds_and_command_line_arrive(stand_in, tmp_path, emulator):
+    kernel, one, two = linux_files(tmp_path)
+    result = run_without_terminal(
+        stand_in, tmp_path, "--emu", emulator, "--append", "poweroff", "--kernel", kernel,
+        "--initrd", one, "--initrd", two, "--cmdline", 'a=b;$c  dyndbg="file x.c +p" {*}')
+    said = re.findall(rb"module: (.*)\r", result.stdout)
+    words = machine_words(emulator, tmp_path)
+    assert said == [f'linux {words}a=b;$c "dyndbg=file x.c +p" {{*}}'.encode(), b"initrd", b"initrd"]
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+def test_kernel_is_told_console_and_terminal(stand_in, tmp_path, emulator):
+    kernel = linux_files(tmp_path)[0]
+    child = on_terminal(stand_in, tmp_path, "--emu", emulator, "--append", "poweroff",
+                        "--kernel", str(kernel), dimensions=(33, 99))
+    child.expect("module: (.*?)\r")
+    words = machine_words(emulator, tmp_path)
+    assert child.match.group(1).decode() == (
+        f"linux {words}orlop.rows=33 orlop.columns=99 console=ttyS0,115200")
+    child.expect(pexpect.EOF)
+
+
+@pytest.mark.parametrize("text", ["it's", "a\\b", 'x="y'])
+def test_command_line_that_grub_would_change_is_refused(stand_in, tmp_path, text):
+    result = run_without_terminal(stand_in, tmp_path, "--kernel", linux_files(tmp_path)[0],
+                                  "--cmdline", text)
+    assert (result.returncode, b"the kernel's command line holds" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("variables, words", [
+    ([], "--kernel build/linux/vmlinuz --initrd build/linux/initrd.img --cpus 1 --mem 512"),
+    (["KERNEL=k", "CPUS=2", "CMDLINE=it's \"a b\""],
+     "--kernel k --initrd build/linux/initrd.img --cmdline it's_\"a_b\" --cpus 2 --mem 512"),
+    (["INITRD=i j", "INITRD_ADD=t", "MEM=99"], "--kernel build/linux/vmlinuz --initrd i --initrd j "
+     "--initrd build/run/add.img --cpus 1 --mem 99"),
+    (["GUEST=realmode"], "--module build/guests/realmode.bin=realmode --cpus 1 --mem 256"),
+    (["ROLE=realmode addr=0x8000"],
+     "--module build/guests/realmode.bin=realmode_addr=0x8000 --cpus 1 --mem 256"),
+    (["GUEST=none"], "--cpus 1 --mem 256"),
+])
+def test_make_run_takes_its_variables(variables, words):
+    """What `make run` would do: the words of the last command, blanks within one as `_`."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    said = subprocess.run(["make", "-n", "run", "-o", "run-files", *variables], cwd=ROOT, text=True,
+                          env=environment, stdout=subprocess.PIPE, check=True).stdout
+    command = said[said.index("tools/run.py"):].replace("\\\n", "")
+    assert words in " ".join(word.replace(" ", "_") for word in shlex.split(command))
+
+
+def test_bochs_keeps_real_time_for_people_and_counts_for_tests(tmp_path):
+    for folder in ("people", "tests"):
+        (tmp_path / folder).mkdir()
+    people = Bochs(Machine(tmp_path / "x.iso", cpus=2, real_time=True), tmp_path / "people")
+    tests = Bochs(Machine(tmp_path / "x.iso", cpus=2), tmp_path / "tests")
+    for emulator in (people, tests):
+        emulator.command({"serial": 1})
+    assert "sync=slowdown, time0=utc" in (tmp_path / "people/bochsrc").read_text()
+    assert "sync=none, time0=946684800" in (tmp_path / "tests/bochsrc").read_text()
+    assert "ips=50000000" in (tmp_path / "tests/bochsrc").read_text()
+    assert "ips=50000000" not in (tmp_path / "people/bochsrc").read_text()
+    assert not tests.environment()
+    assert pathlib.Path(people.environment()["LD_PRELOAD"]).exists()
+
+
+def test_a_lag_of_the_emulator_is_not_made_up_for():
+    """Bochs asks for a millisecond's sleep each time it has emulated one; after a second in which
+    it could not, time must not run faster."""
+    clock = ctypes.CDLL(str(BOCHS_CLOCK))
+    clock.time(None)
+    clock.usleep(1000)
+    time.sleep(1)
+    start = time.monotonic()
+    for _ in range(500):
+        clock.usleep(1000)
+    assert time.monotonic() - start > 0.49
+    now = (ctypes.c_long * 2)()
+    clock.gettimeofday(now, None)
+    assert (now[0], now[1]) == (clock.time(None), 0) and now[0] <= time.time() - 1.4
 
 
 @pytest.mark.parametrize("emulator", EMULATORS)
@@ -227,6 +328,37 @@ def test_leaving_the_context_ends_the_emulator(stand_in, tmp_path, kind):
         assert processes_of(folder)
     assert not processes_of(folder)
     assert emulator.outcome().end is End.STOPPED
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_linux_above_orlop_keeps_time_and_takes_keys(tmp_path, cpus):
+    """`make run` on a terminal, to a shell and to the end."""
+    child = pexpect.spawn("make", ["-C", str(ROOT), "run", f"CPUS={cpus}",
+                                   f"RUNFLAGS=--folder {tmp_path}"], timeout=400,
+                          dimensions=(31, 97))
+    child.delaybeforesend = 0
+    child.expect(f"Linux .* on {cpus} CPUs, above a hypervisor")
+    child.expect("# ")
+    child.sendline("stty size; nproc")
+    child.expect(f"31 97\r+\n{cpus}\r")
+    child.expect("# ")
+    child.sendline("sleep 5; echo aw''ake")
+    start = time.monotonic()
+    child.expect("awake")
+    # A busy host is late, the more so the more CPUs it has to emulate.
+    assert 4.5 < time.monotonic() - start < 9 * cpus
+    child.sendline("echo be''gun; cat")
+    child.expect("begun")
+    child.sendline("is it there")
+    child.expect("is it there\r+\nis it there")
+    child.send("\x03")
+    child.expect("# ")
+    child.sendline("poweroff")
+    child.expect("run: the guest powered off")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
 
 
 # The pieces.

@@ -1,6 +1,8 @@
 """The tools of the build: each check finds what it is for."""
 
 import os
+import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -9,10 +11,11 @@ import sys
 import pytest
 
 import bench
+import build_bochs
 import check_image
 import check_layers
 from harness import BUILD, ROOT, BootFailure, Case, boot
-from make_iso import IsoError, grub_commands, make_direct_iso, make_menu_iso
+from make_iso import IsoError, grub_commands, linux_modules, make_direct_iso, make_menu_iso
 from run_tests import count_cmocka
 
 # check_layers.py
@@ -168,9 +171,12 @@ def test_isos_are_functions_of_their_inputs(stand_in, tmp_path, request):
             (folder / "realmode.bin").chmod(0o600)
         make_menu_iso(folder / "menu.iso", folder / "grub.cfg",
                       [(n, folder / n) for n in ("orlop.elf", "realmode.bin")], epoch=1600000000)
+        make_menu_iso(folder / "linux.iso", folder / "grub.cfg",
+                      [(n, folder / n) for n in ("orlop.elf", "realmode.bin")], epoch=1600000000,
+                      linux=linux_modules(folder / "realmode.bin", [folder / "realmode.bin"], "x"))
         make_direct_iso(folder / "direct.iso", folder / "orlop.elf", "poweroff",
                         [(folder / "realmode.bin", "realmode")], epoch=1600000000)
-    for iso in ("menu.iso", "direct.iso"):
+    for iso in ("menu.iso", "linux.iso", "direct.iso"):
         assert (tmp_path / "a" / iso).read_bytes() == (tmp_path / "b/c" / iso).read_bytes()
 
 
@@ -192,16 +198,31 @@ def test_grub_commands_quote_what_grub_would_take_apart():
         "multiboot2 /boot/o.elf a=b 'c;d'\nmodule2 /boot/m role x\n")
 
 
+def make_iso_words(*variables):
+    """The words of the command of `make iso`; from a folder without a build, so that all is made."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    said = subprocess.run(["make", "-n", "iso", "B=build/none", *variables], cwd=ROOT, text=True,
+                          env=environment, stdout=subprocess.PIPE, check=True).stdout
+    return shlex.split(said[said.index("tools/make_iso.py"):].replace("\\\n", ""))
+
+
+def test_make_iso_takes_its_variables():
+    assert "--kernel" not in make_iso_words()
+    words = make_iso_words("KERNEL=grub.cfg", "INITRD=LICENSE README.md", "CMDLINE=it's a")
+    assert words[words.index("--kernel"):] == [
+        "--kernel", "grub.cfg", "--initrd", "LICENSE", "--initrd", "README.md", "--cmdline", "it's a"]
+
+
 # grub.cfg
 
 DISK_SAYS = bytes.fromhex("be1a7c" "ba f803".replace(" ", "") + "ac" "84c0" "7403" "ee" "ebf8"
                           "ba0406" "b80020" "ef" "f4" "ebfd")
 
 
-def _menu_iso(stand_in, folder):
+def _menu_iso(stand_in, folder, linux=()):
     """The real menu, with the stand-in as Orlop."""
     files = [("orlop.elf", stand_in), ("realmode.bin", stand_in)]
-    make_menu_iso(folder / "menu.iso", ROOT / "grub.cfg", files)
+    make_menu_iso(folder / "menu.iso", ROOT / "grub.cfg", files, linux=linux)
     return str(folder / "menu.iso")
 
 
@@ -217,6 +238,20 @@ def test_menu_starts_the_tour_by_itself(stand_in, tmp_path):
 def test_menu_has_the_report(stand_in, tmp_path):
     boot(_menu_case(_menu_iso(stand_in, tmp_path), end="lines", expect=["command line: probe$"],
                     keys=[["executed automatically", "\x1b[B\r"]]), tmp_path)
+
+
+LINUX_SAYS = ['module: linux console=ttyS0 "a=b c"$', "module: initrd$", "module: initrd$"]
+
+
+@pytest.mark.parametrize("keys, says", [
+    ([], ["command line: *$", *LINUX_SAYS]),
+    ([["executed automatically", "\x1b[B\r"]], ["command line: log=debug$", *LINUX_SAYS]),
+    ([["executed automatically", "\x1b[B\x1b[B\r"]], ["command line: *$", "module: realmode$"]),
+])
+def test_menu_with_a_kernel_has_linux_first(stand_in, tmp_path, keys, says):
+    iso = _menu_iso(stand_in, tmp_path, linux_modules(stand_in, [stand_in, stand_in],
+                                                      'console=ttyS0 a="b c"'))
+    boot(_menu_case(iso, end="lines", expect=says, keys=keys), tmp_path)
 
 
 def test_menu_starts_the_disk_without_orlop(stand_in, tmp_path):
@@ -342,3 +377,76 @@ def test_a_figure_over_its_limit_or_missing_fails(capsys):
     assert not bench.show([("a", 80.5, 80), ("b", 1, 80)])
     assert not bench.show([("a", None, 80)])
     assert "| a | 80.5 **too much** | 80 |" in capsys.readouterr().out
+
+
+# build_bochs.py
+
+TARGETS = ("Debian|bookworm-security|http://a/security/\nDebian|bookworm-updates|http://a/debian/\n"
+           "Debian|bookworm|http://b/debian/\n")
+
+
+def test_bochs_comes_from_the_mirror_that_the_machine_uses():
+    assert build_bochs.mirror("Other|x|http://c/\n" + TARGETS) == "http://b/debian/"
+    with pytest.raises(build_bochs.BuildError, match="no mirror of Debian's, but of: Ubuntu;"):
+        build_bochs.mirror("Ubuntu|noble|http://c/\n")
+
+
+def bochs_build(tmp_path, monkeypatch, apt_get="cp {tmp}/bochs_3.orig.tar.xz .",
+                make="cp configure bochs"):
+    """Builds a Bochs whose source, apt, make and strip are our own; says what each was asked."""
+    source = tmp_path / "bochs-3"
+    source.mkdir()
+    (source / "configure").write_text(f"#!/bin/sh\necho configure $@ >> {tmp_path}/asked\n")
+    (source / "configure").chmod(0o755)
+    subprocess.run(["tar", "-cJf", tmp_path / "bochs_3.orig.tar.xz", "-C", tmp_path, "bochs-3"],
+                   check=True)
+    (tmp_path / "bin").mkdir()
+    for name, line in {"apt-get": 'test "$2" = update || ' + apt_get.format(tmp=tmp_path),
+                       "make": make, "strip": ""}.items():
+        asked = f'echo {name} "$@" MAKEFLAGS=$MAKEFLAGS APT_CONFIG=$APT_CONFIG >> {tmp_path}/asked'
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{asked}\n{line}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("MAKEFLAGS", "rR")
+    build_bochs.build(tmp_path / "out", tmp_path / "work", "http://b/debian/", "trixie", 2)
+    return (tmp_path / "asked").read_text()
+
+
+def test_bochs_is_built_once_and_apt_has_a_configuration_of_its_own(tmp_path, monkeypatch, capsys):
+    asked = bochs_build(tmp_path, monkeypatch)
+    assert "source --tar-only bochs" in asked
+    assert "--enable-handlers-chaining --disable-debugger" in asked
+    # Neither make's flags nor the system's apt.
+    assert re.findall(r"MAKEFLAGS=(\S*) APT_CONFIG=(\S*)", asked) == \
+        2 * [("", f"{tmp_path}/work/apt.conf")] + 2 * [("", "")]
+    assert (tmp_path / "out/bochs").exists() and not (tmp_path / "work").exists()
+    build_bochs.build(tmp_path / "out", tmp_path / "work", "http://b/debian/", "trixie", 2)
+    assert (tmp_path / "asked").read_text() == asked
+    assert "is there" in capsys.readouterr().out
+    monkeypatch.setattr(build_bochs, "OPTIONS", ["--another"])
+    build_bochs.build(tmp_path / "out", tmp_path / "work", "http://b/debian/", "trixie", 2)
+    assert "configure --another" in (tmp_path / "asked").read_text()
+
+
+@pytest.mark.parametrize("tools, complaint", [
+    ({"apt_get": "exit 100"}, "apt-get -q source --tar-only .*status 100"),
+    ({"apt_get": "true"}, "0 sources of Bochs"),
+    ({"make": "echo no such header; exit 2"}, "(?s)make -j2 bochs .*no such header"),
+])
+def test_a_bochs_that_cannot_be_built_leaves_none(tmp_path, monkeypatch, tools, complaint):
+    with pytest.raises(build_bochs.BuildError, match=complaint):
+        bochs_build(tmp_path, monkeypatch, **tools)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_system_apt_is_not_touched(tmp_path):
+    """The real apt, asked for what it would use: nothing outside the folder."""
+    if not shutil.which("apt-config"):
+        pytest.skip("no apt")
+    configuration = build_bochs.apt_configuration(tmp_path, "http://b/debian/", "trixie")
+    said = subprocess.run(["apt-config", "shell", "lists", "Dir::State::lists/d", "cache",
+                           "Dir::Cache::archives/d", "list", "Dir::Etc::sourcelist/f", "status",
+                           "Dir::State::status/f"], capture_output=True, text=True, check=True,
+                          env={**os.environ, "APT_CONFIG": str(configuration)}).stdout
+    assert len(said.splitlines()) == 4
+    assert all(f"'{tmp_path}/" in line for line in said.splitlines()), said

@@ -1,19 +1,18 @@
 ; Orlop's own memory is to the guest what absent memory is: loads of any kind give ones, stores go
 ; nowhere, a fetch is #UD, a page walk finds an entry that is not present; and the guest lives. The
-; range is the last 2 MiB, 2 MiB-aligned, of the highest usable memory below 4 GiB in the BIOS's map,
-; which is where Orlop ends. Each attack is a line. Read-modify-write forms use a page and an offset
-; of their own, because without the monitor trap flag Orlop leaves them a page that keeps what is
-; written; that is shown as a SKIP. Without Orlop there is nothing to attack: SKIP. With -DHOLE=ADDRESS
+; range is the one that the BIOS's map calls reserved behind usable memory. Each attack is a line.
+; Read-modify-write forms use a page and an offset of their own, because without the monitor trap flag
+; Orlop leaves them a page that keeps what is written; that is shown as a SKIP. Without Orlop there is nothing to attack: SKIP. With -DHOLE=ADDRESS
 ; the range is any place where the bare machine has nothing (its page walks and fetches differ).
 %define NAME "attack"
 %include "guest.inc"
 %include "faults.inc"
 %include "hyper.inc"
+%include "range.inc"
 
 UD equ 6
 GP equ 13
 PF equ 14
-RANGE_SIZE equ 0x200000
 ONES equ 0xFFFFFFFFFFFFFFFF
 OWN  equ SCRATCH                        ; 4 KiB of the guest's own
 OWN2 equ SCRATCH + 0x1000
@@ -94,8 +93,13 @@ main:
     skip "no Orlop below"
     jmp power_off64
 .attack:
+    cmp dword [orlop_range], 0
+    jne .shown
+    error "E820 does not show Orlop's range"
+    jmp power_off64
+.shown:
 %endif
-    say "attack: on ", x32, [range], " to ", x32, [range_end], nl
+    say "attack: on ", x32, [orlop_range], " to ", x32, [orlop_range_end], nl
     call scan
     call loads
     call stores
@@ -124,57 +128,16 @@ main:
     pass "checks=", dec, [checks], " kept=", dec, [kept]
     jmp power_off64
 
-; The highest usable range below 4 GiB in E820's map that holds 2 MiB aligned. Clobbers all.
+; Where to attack. Without Orlop, and without a place named, there is nothing. Clobbers all.
 bits 16
 range_find:
 %ifdef HOLE
-    mov dword [range], HOLE
-    mov dword [range_end], HOLE + RANGE_SIZE
+    mov dword [orlop_range], HOLE
+    mov dword [orlop_range_end], HOLE + RANGE_UNIT
     ret
+%else
+    jmp orlop_range_find
 %endif
-    xor ebx, ebx
-.entry:
-    mov eax, 0xE820
-    mov edx, 'PAMS'
-    mov ecx, 20
-    mov edi, e820_entry
-    int 15h
-    jc .done
-    cmp eax, 'PAMS'
-    jne .done
-    cmp dword [e820_entry + 16], 1
-    jne .next
-    mov eax, [e820_entry]
-    mov ecx, [e820_entry + 4]
-    add eax, [e820_entry + 8]
-    adc ecx, [e820_entry + 12]
-    jz .below
-    cmp dword [e820_entry + 4], 0
-    jne .next
-    xor eax, eax                        ; reaches over 4 GiB: its part below
-.below:
-    and eax, ~(RANGE_SIZE - 1)
-    cmp eax, RANGE_SIZE
-    jb .next                            ; too low to hold it
-    mov ecx, eax
-    sub ecx, RANGE_SIZE
-    cmp ecx, [e820_entry]
-    jb .next
-    cmp ecx, [range]
-    jbe .next
-    mov [range], ecx
-    mov [range_end], eax
-.next:
-    test ebx, ebx
-    jnz .entry
-.done:
-    cmp dword [range], 0
-    jne .found
-    error "E820 shows no usable 2 MiB"
-    jmp power_off16
-.found:
-    cli
-    ret
 
 bits 64
 ; ESI = name; the outcome of `attempt`. Keeps all.
@@ -232,19 +195,19 @@ next_target:
     shl eax, 6
     and eax, 0xFC0
     add ebx, eax
-    add ebx, [range]
+    add ebx, [orlop_range]
     pop rax
     ret
 
 ; A load from every page.
 scan:
-    mov ebx, [range]
+    mov ebx, [orlop_range]
     mov r12, ONES
 .page:
     strike "scan", mov rax, [rbx + 0xAB0]
     and r12, rax
     add ebx, 0x1000
-    cmp ebx, [range_end]
+    cmp ebx, [orlop_range_end]
     jb .page
     want "scan: ones in every page", r12, ONES
     ret
@@ -278,7 +241,7 @@ loads:
     strike "load 8", a32 mov rax, [ebx]
     want "load 8, 32-bit address", rax, ONES
     mov ecx, 0xC0000100
-    mov eax, [range]
+    mov eax, [orlop_range]
     xor edx, edx
     wrmsr
     xor eax, eax
@@ -401,7 +364,7 @@ strings_in:
     mov ecx, 0
     mov rsi, rbx
     strike "REP MOVSB of nothing", rep movsb
-    mov esi, [range]
+    mov esi, [orlop_range]
     mov edi, OWN
     mov ecx, 4096
     strike "REP MOVSB of a page", rep movsb
@@ -442,12 +405,12 @@ strings_out:
     mov ecx, 3
     strike "REP MOVSD inside", rep movsd
     want "REP MOVSD inside, RCX", rcx, 0
-    mov edi, [range]
+    mov edi, [orlop_range]
     mov ecx, 512
     xor eax, eax
     strike "REP STOSQ of a page", rep stosq
     want "REP STOSQ of a page, RCX", rcx, 0
-    mov ebx, [range]
+    mov ebx, [orlop_range]
     mov rax, [rbx + 0xFF8]
     want "REP STOSQ of a page, nothing written", rax, ONES
     ret
@@ -489,7 +452,7 @@ strings_compare:
 
 ; The first byte of the range has guest memory before it, if Orlop has not more than these 2 MiB.
 across_the_edge:
-    mov ebx, [range]
+    mov ebx, [orlop_range]
     mov r12, [rbx - 8]
     mov rax, 0x1122334455667788
     mov [rbx - 8], rax
@@ -766,7 +729,7 @@ walks:
     mov ecx, 0x3000 / 8
     xor eax, eax
     rep stosq
-    mov eax, [range]
+    mov eax, [orlop_range]
     or eax, 7
     mov [PML4 + 8], rax                 ; 512 GiB: the PDPT is there
     mov qword [PML4 + 16], TABLES + 7   ; 1 TiB: the page directory is there
@@ -789,7 +752,7 @@ walks:
     mov qword [PML4 + 16], 0
     mov rax, cr3
     mov cr3, rax
-    mov eax, [range]
+    mov eax, [orlop_range]
     mov rax, [rax]
     want "walk, no accessed bit was written", rax, ONES
     ret
@@ -814,7 +777,7 @@ bits 16
 from_protected_mode:
     mov [saved_sp], sp
     enter_protected
-    mov ebx, [range]
+    mov ebx, [orlop_range]
     xor edx, edx
     mov eax, [ebx + 0x123]
     mov [ebx + 0x124], edx
@@ -873,9 +836,6 @@ section .bss
 alignb 8
 flags_seen: resq 1
 saved_rsp:  resq 1
-e820_entry: resb 24
-range:      resd 1
-range_end:  resd 1
 target:     resd 1
 result_32:  resd 1
 checks:     resd 1

@@ -306,26 +306,7 @@ gather_pages:
     xor ax, ax
     mov es, ax
     ret
-; ES:SI = bytes, CX = their number. EAX = CRC-32 (polynomial EDB88320h). Clobbers CX, DX, SI, EDI.
-crc:
-    mov eax, 0xFFFFFFFF
-.byte:
-    xor al, [es:si]
-    inc si
-    mov dl, 8
-.bit:
-    mov edi, eax
-    and edi, 1
-    neg edi
-    and edi, 0xEDB88320
-    shr eax, 1
-    xor eax, edi
-    dec dl
-    jnz .bit
-    dec cx
-    jnz .byte
-    not eax
-    ret
+%include "crc.inc"
 print_pages:
     say "devices: vectors crc=", x32, [vectors_crc], nl
     xor ebx, ebx

@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""Fetches what the Linux guest is made of, once, from the host's own apt.
+
+The stock kernel of the distribution (Debian: what linux-image-cloud-amd64 depends on, Ubuntu:
+linux-image-virtual) and busybox-static are downloaded and unpacked into a folder; nothing is
+installed. The links `vmlinuz`, `vmlinuz-full` and `busybox` there say what has been fetched. A .deb
+that already lies there is used as it is.
+
+With a terminal it shows the line and its size, and asks; as root without one it goes on; otherwise
+it prints the line and stops.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# What can be fetched: the names of packages that stand for it, Debian's first.
+WANTED = {
+    "kernel": ("linux-image-cloud-amd64", "linux-image-virtual"),
+    "kernel-full": ("linux-image-amd64", "linux-image-generic"),
+    "busybox": ("busybox-static",),
+}
+LINKS = {"kernel": "vmlinuz", "kernel-full": "vmlinuz-full", "busybox": "busybox"}
+DEEPEST = 4  # a package that stands for the newest kernel may name another such package
+
+
+class FetchError(Exception):
+    """Something could not be fetched; the text says why and what can be done."""
+
+
+def _apt(program, *arguments):
+    try:
+        return subprocess.run([program, *arguments], capture_output=True, text=True, check=False,
+                              env=dict(os.environ, LC_ALL="C"))
+    except FileNotFoundError as error:
+        raise FetchError(f"{program} is missing: this host has no apt; "
+                         "name files of your own with KERNEL= and INITRD=") from error
+
+
+def describe(package):
+    """The fields of the version that apt would take, or None."""
+    said = _apt("apt-cache", "show", "--no-all-versions", package)
+    if said.returncode:
+        return None
+    fields = dict(re.findall(r"^([A-Z][\w-]*): (.*)$", said.stdout.split("\n\n")[0], re.MULTILINE))
+    return fields if "Version" in fields else None
+
+
+def resolve(thing):
+    """The fields of the package that holds the thing itself, or None."""
+    for name in WANTED[thing]:
+        fields = describe(name)
+        for _ in range(DEEPEST):
+            following = re.search(r"\b(linux-image-[\w.+-]+)", (fields or {}).get("Depends", ""))
+            if not following:
+                break
+            fields = describe(following.group(1))
+        if fields:
+            return fields
+    return None
+
+
+def _consent(line, what):
+    """Asks where somebody can answer. Says whether to go on."""
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        print(f"{line}\n{what} [Y/n] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip() in ("", "y", "Y", "yes", "Yes")
+    if os.geteuid() == 0:
+        print(f"linux: {line}", file=sys.stderr)
+        return True
+    print(f"linux: missing; fetch it with\n    {line}", file=sys.stderr)
+    return False
+
+
+def _update():
+    line = ["apt-get", "update"] if os.geteuid() == 0 else ["sudo", "apt-get", "update"]
+    if not _consent(shlex.join(line), "apt knows of no such package yet. Run this line?"):
+        raise FetchError("nothing fetched")
+    if subprocess.run(line, check=False).returncode:
+        raise FetchError("apt-get update failed")
+
+
+def _resolve_all(things):
+    found = {thing: resolve(thing) for thing in things}
+    if not all(found.values()):
+        _update()
+        found = {thing: resolve(thing) for thing in things}
+    for thing, fields in found.items():
+        if not fields:
+            raise FetchError(f"apt has none of these: {', '.join(WANTED[thing])}; "
+                             "name files of your own with KERNEL= and INITRD=")
+    return found
+
+
+def _deb(folder, fields):
+    """The package's file, if it is there. In its name apt writes the version's colons as %3a."""
+    version = fields["Version"].replace(":", "%3a")
+    path = folder / f"{fields['Package']}_{version}_{fields['Architecture']}.deb"
+    return path if path.exists() else None
+
+
+def _download(folder, packages):
+    names = [f"{fields['Package']}={fields['Version']}" for fields in packages]
+    # Without this, apt as root warns that its own user cannot write to the folder.
+    sandbox = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
+    command = ["apt-get", "download", "-q", *sandbox, *names]
+    size = sum(int(fields.get("Size", 0)) for fields in packages) / 1e6
+    line = f"cd {shlex.quote(str(folder))} && {shlex.join(['apt-get', 'download', *names])}"
+    if not _consent(line, f"Fetch {size:.0f} MB by this line? (nothing is installed)"):
+        raise FetchError("nothing fetched")
+    if subprocess.run(command, cwd=folder, check=False).returncode:
+        raise FetchError("apt-get download failed; does `apt-get update` help?")
+
+
+def _unpack(folder, thing, deb):
+    """Puts the thing in place, its link last."""
+    with tempfile.TemporaryDirectory(dir=folder) as unpacked:
+        tree = pathlib.Path(unpacked)
+        if subprocess.run(["dpkg-deb", "-x", deb, tree], check=False).returncode:
+            raise FetchError(f"dpkg-deb cannot unpack {deb}")
+        if thing == "busybox":
+            target, files = "busybox-static", [tree / "bin/busybox", tree / "usr/bin/busybox"]
+        else:
+            files = list((tree / "boot").glob("vmlinuz-*"))
+            target = files[0].name if files else ""
+        file = next((file for file in files if file.is_file()), None)
+        if not file:
+            raise FetchError(f"{deb} does not hold what is looked for")
+        shutil.move(file, folder / target)
+        if thing == "kernel":
+            _keep_modules(tree, folder)
+    link = folder / LINKS[thing]
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+    deb.unlink()
+
+
+def _keep_modules(tree, folder):
+    for modules in [*tree.glob("lib/modules/*"), *tree.glob("usr/lib/modules/*")]:
+        kept = folder / "modules" / modules.name
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.parent.mkdir(exist_ok=True)
+        shutil.move(modules, kept)
+
+
+def fetch(folder, things):
+    """Makes sure that the things are in the folder."""
+    folder = pathlib.Path(folder)
+    missing = [thing for thing in things if not (folder / LINKS[thing]).exists()]
+    if not missing:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    found = _resolve_all(missing)
+    to_download = [fields for fields in found.values() if not _deb(folder, fields)]
+    if to_download:
+        _download(folder, to_download)
+    for thing, fields in found.items():
+        deb = _deb(folder, fields)
+        if not deb:
+            raise FetchError(f"apt-get did not leave a file of {fields['Package']} in {folder}")
+        _unpack(folder, thing, deb)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--folder", default="build/linux")
+    parser.add_argument("thing", nargs="+", choices=WANTED)
+    arguments = parser.parse_args()
+    try:
+        fetch(arguments.folder, arguments.thing)
+    except (FetchError, OSError) as error:
+        sys.exit(f"linux: {error}")
+
+
+if __name__ == "__main__":
+    main()
