@@ -11,8 +11,7 @@ for word in $words; do
     esac
 done
 
-below='no hypervisor shows itself'
-grep -qw hypervisor /proc/cpuinfo && below="above a hypervisor"
+below=$(below) || below='what runs below is not known'
 printf '\n%s on %s CPUs, %s.\n' "Linux $(uname -r)" "$(nproc)" "$below"
 echo 'poweroff ends the run; Ctrl-C and job control work.'
 printf 'To read on: README.md and docs/options.md in the tree of Orlop.\n\n'

@@ -46,9 +46,15 @@ $(L)/vmlinuz:
 	$(Q)$(LINUX_GUEST) kernel
 $(L)/busybox:
 	$(Q)$(LINUX_GUEST) busybox
-$(L)/initrd.img: $(L)/busybox tools/initramfs.py tools/guest_init.sh tools/guest_shell.sh
+$(L)/initrd.img: $(L)/busybox $(L)/shell/bin/below tools/initramfs.py tools/guest_init.sh \
+    tools/guest_shell.sh
 	$(call say,INITRD,$@)
-	$(Q)$(PYTHON) tools/initramfs.py --output $@ --busybox $<
+	$(Q)$(PYTHON) tools/initramfs.py --output $@ --busybox $< --add $(L)/shell
+$(L)/shell/bin/below: tools/guest_below.asm
+	$(call say,NASM,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(NASM) -f elf64 -Werror -o $@.o $<
+	$(Q)ld -nostdlib -static -s -z noexecstack -o $@ $@.o && rm $@.o
 
 ## run: boot Linux above Orlop in an emulator, to a shell [KERNEL=bzImage INITRD="file ..."
 ##      INITRD_ADD=folder CMDLINE="kernel command line" CPUS=1 MEM=512 EMU=bochs|qemu

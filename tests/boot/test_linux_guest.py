@@ -291,10 +291,10 @@ def test_what_is_no_busybox_is_an_error(tmp_path):
 
 # The guest itself, in QEMU without Orlop.
 
-def start(initrd, words):
+def start(initrd, words, cpu="max"):
     assert VMLINUZ.exists() and INITRD.exists(), "build/linux is not complete: run `make linux`"
     child = pexpect.spawn("qemu-system-x86_64", [
-        "-machine", "pc,accel=tcg", "-cpu", "max", "-smp", "2", "-m", "512", "-nodefaults",
+        "-machine", "pc,accel=tcg", "-cpu", cpu, "-smp", "2", "-m", "512", "-nodefaults",
         "-display", "none", "-chardev", "stdio,id=line,signal=off", "-serial", "chardev:line",
         "-no-reboot", "-kernel", str(VMLINUZ), "-initrd", str(initrd), "-append",
         f"console=ttyS0,115200 quiet {words}"], timeout=60)
@@ -304,7 +304,7 @@ def start(initrd, words):
 
 def test_the_shell_has_a_terminal_of_its_own():
     child = start(INITRD, "orlop.rows=33 orlop.columns=99")
-    child.expect(r"Linux \S+ on 2 CPUs, .*hypervisor")
+    child.expect(r"Linux \S+ on 2 CPUs, above TCGTCGTCGTCG\.\r")
     child.expect("poweroff ends the run")
     child.expect("README.md and docs/options.md")
     child.expect("# ")
@@ -328,6 +328,12 @@ def test_the_shell_has_a_terminal_of_its_own():
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
+
+
+def test_a_bare_machine_is_called_one():
+    child = start(INITRD, "", "max,-hypervisor")
+    child.expect(r"on 2 CPUs, no hypervisor shows itself\.\r")
+    child.terminate(force=True)
 
 
 def run_initrd(folder, compression="gz"):

@@ -338,7 +338,7 @@ def test_linux_above_orlop_keeps_time_and_takes_keys(tmp_path, cpus):
                                    f"RUNFLAGS=--folder {tmp_path}"], timeout=400,
                           dimensions=(31, 97))
     child.delaybeforesend = 0
-    child.expect(f"Linux .* on {cpus} CPUs, above a hypervisor")
+    child.expect(f"Linux .* on {cpus} CPUs, above Orlop 0[.]1[.]0[.]")
     child.expect("# ")
     child.sendline("stty size; nproc")
     child.expect(f"31 97\r+\n{cpus}\r")
