@@ -39,7 +39,7 @@ def test_each_end_is_known(stand_in, tmp_path, emulator, word, end):
     ("hang", "poweroff", "time limit"),
 ])
 def test_each_wrong_end_fails(stand_in, tmp_path, emulator, word, end, message):
-    timeout = 6 if word in ("hang", "reset") else 30
+    timeout = 3 if word in ("hang", "reset") else 30
     # `lines` must not be satisfied before the forbidden line has had its turn.
     expect = ["command line"] if end != "lines" else ["command line", "never said"]
     with pytest.raises(BootFailure, match=message):
@@ -156,6 +156,20 @@ def test_lines_of_a_guest():
 ])
 def test_a_row_that_needs_a_newer_bochs_says_so(fields, bochs, skipped):
     assert harness.why_skipped(case(end="poweroff", **fields), bochs) == skipped
+
+
+@pytest.mark.parametrize("version, factor", [
+    ("bochs-2.7", 3), ("bochs", 3), ("bochs-3.0", 1), ("bochs-10.1", 1), ("qemu-7.2.0", 1),
+])
+def test_an_older_bochs_is_given_more_time(version, factor):
+    assert harness.patience(version) == factor
+
+
+@pytest.mark.parametrize("version, limit", [("bochs-2.7", 6), ("bochs-3.0", 2)])
+def test_a_row_runs_into_the_limit_of_its_emulator(stand_in, tmp_path, monkeypatch, version, limit):
+    monkeypatch.setattr(emulators.Bochs, "version", lambda *_: version)
+    with pytest.raises(BootFailure, match=f"time limit of {limit} s"):
+        boot(case(options="hang", end="poweroff", timeout=2), tmp_path)
 
 
 def test_reference_is_of_this_very_guest_and_emulator(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import pexpect
 import pytest
 
 from emulators import BOCHS_CLOCK, Bochs, End, Host, Machine, Qemu, why_not_kvm
-from harness import ROOT
+from harness import ROOT, patience
 from make_iso import make_direct_iso
 from run import Keyboard, Verdict, choose_emulator
 
@@ -335,8 +335,8 @@ def test_leaving_the_context_ends_the_emulator(stand_in, tmp_path, kind):
 def test_linux_above_orlop_keeps_time_and_takes_keys(tmp_path, cpus):
     """`make run` on a terminal, to a shell and to the end."""
     child = pexpect.spawn("make", ["-C", str(ROOT), "run", f"CPUS={cpus}",
-                                   f"RUNFLAGS=--folder {tmp_path}"], timeout=400,
-                          dimensions=(31, 97))
+                                   f"RUNFLAGS=--folder {tmp_path}"],
+                          timeout=400 * patience(Bochs.version()), dimensions=(31, 97))
     child.delaybeforesend = 0
     child.expect(f"Linux .* on {cpus} CPUs, above Orlop 0[.]1[.]0[.]")
     child.expect("# ")
