@@ -42,13 +42,13 @@ check: check-layers
 
 ## test: all tests but the long ones [T=name: those of that name, T=list: their names]; the last
 ##      line is `N passed, N failed`
-test: deps-test linux
+test: deps-test linux-full
 	+$(Q)$(MAKE) --no-print-directory test-now
 test-now:
 	+$(Q)$(RUN_TESTS) $(if $(T),--only '$(T)')
 
 ## test-long: all tests, the long ones too
-test-long: deps-test linux
+test-long: deps-test linux-full
 	+$(Q)$(RUN_TESTS) --long $(if $(T),--only '$(T)')
 
 ## references: run again, without Orlop, what tests compare with (tests/data/bare)
