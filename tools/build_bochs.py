@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Builds Bochs 3.0 from Debian's source package into build-bochs/: `make bochs`.
+"""Builds Bochs 3.0 from Debian's source package into build-bochs/, with its BIOS: `make bochs`.
 
 Without the debugger and with chained handlers it runs two to three times as fast as the packaged one,
 and its CPUs wait for SIPIs as real ones do. apt fetches the source with a configuration of its own,
@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 SUITE = "trixie"        # a release, so that everybody builds the same version
 COMPONENT = "main"
 KEYRING = pathlib.Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+BIOS = "usr/share/bochs/BIOS-bochs-latest"
 # The machine: all of x86-64 with VMX, SVM for the refusal, the devices of the tests. Debian's own
 # build has these too; it has the debugger besides, which excludes chained handlers.
 OPTIONS = """
@@ -48,11 +49,12 @@ def mirror(index_targets):
 
 
 def apt_configuration(folder, uri, suite):
-    """Writes what lets apt know of the suite's sources alone, and keeps its files in `folder`."""
+    """Writes what lets apt know of the suite alone, and keeps its files in `folder`."""
     for name in ("state/lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
-    (folder / "sources.list").write_text(f"deb-src {signed}{uri} {suite} {COMPONENT}\n")
+    (folder / "sources.list").write_text("".join(
+        f"{kind} {signed}{uri} {suite} {COMPONENT}\n" for kind in ("deb", "deb-src")))
     configuration = folder / "apt.conf"
     configuration.write_text(f"""
         Dir::State "{folder}/state";
@@ -82,13 +84,20 @@ def run(command, cwd=None, **environment):
 
 
 def fetch(folder, uri, suite):
-    """The upstream source as Debian has it, which apt checks against Debian's signature."""
+    """The upstream source and the package of the BIOS, which apt checks against Debian's signature.
+    """
     configuration = str(apt_configuration(folder, uri, suite))
     run(["apt-get", "-q", "update"], APT_CONFIG=configuration)
     run(["apt-get", "-q", "source", "--tar-only", "bochs"], folder, APT_CONFIG=configuration)
-    found = sorted(folder.glob("bochs_*.orig.tar.*"))
+    run(["apt-get", "-q", "download", "bochsbios"], folder, APT_CONFIG=configuration)
+    return (only(folder, "bochs_*.orig.tar.*", "sources of Bochs"),
+            only(folder, "bochsbios_*.deb", "packages of its BIOS"))
+
+
+def only(folder, pattern, what):
+    found = sorted(folder.glob(pattern))
     if len(found) != 1:
-        raise BuildError(f"{len(found)} sources of Bochs in {folder}, not one")
+        raise BuildError(f"{len(found)} {what} in {folder}, not one")
     return found[0]
 
 
@@ -102,7 +111,7 @@ def unpack(archive, folder):
 
 def build(output, work, uri, suite, jobs):
     """Leaves `output`/bochs, or raises BuildError and leaves what was there."""
-    wanted = hashlib.sha256(" ".join([suite, *OPTIONS]).encode()).hexdigest()[:16]
+    wanted = hashlib.sha256(" ".join([suite, BIOS, *OPTIONS]).encode()).hexdigest()[:16]
     if (output / "bochs").exists() and (output / "stamp").exists() \
             and (output / "stamp").read_text() == wanted:
         print(f"bochs: {output / 'bochs'} is there; rm -r {output} to build it anew")
@@ -110,12 +119,15 @@ def build(output, work, uri, suite, jobs):
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     print(f"bochs: fetching the source from Debian {suite}", flush=True)
-    source = unpack(fetch(work, uri or system_mirror(), suite), work)
+    archive, bios = fetch(work, uri or system_mirror(), suite)
+    source = unpack(archive, work)
+    run(["dpkg-deb", "-x", bios, work / "bios"])
     print("bochs: building, two to five minutes", flush=True)
     run(["./configure", *OPTIONS], source)
     run(["make", f"-j{jobs}", "bochs"], source)
     run(["strip", "bochs"], source)
     output.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(work / "bios" / BIOS, output)
     shutil.copy2(source / "bochs", output / "bochs.new")
     (output / "bochs.new").rename(output / "bochs")
     (output / "stamp").write_text(wanted)

@@ -28,6 +28,7 @@ BOCHS_CPU = "corei7_skylake_x"
 BOCHS_CLOCK = pathlib.Path(__file__).resolve().parents[1] / "build/bochs_clock.so"
 BOCHS_IPS = 50_000_000  # instructions a second of emulated time; the TSC counts them
 BUILT_BOCHS = pathlib.Path(__file__).resolve().parents[1] / "build-bochs/bochs"
+PACKAGED_BIOS = pathlib.Path("/usr/share/bochs/BIOS-bochs-latest")
 START_SECONDS = 20
 STOP_SECONDS = 3
 NETWORK_CARD_ROM = "/usr/lib/ipxe/qemu/pxe-e1000.rom"   # QEMU finds it by itself
@@ -229,7 +230,7 @@ class Bochs(Emulator):
             f"ips={self.ticks_per_second()}, {'quantum=32, ' if machine.real_time else ''}"
             f"reset_on_triple_fault=0, ignore_bad_msrs={int(machine.linux)}",
             f"memory: guest={memory}, host={min(memory, 1024)}",
-            "romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot",
+            f"romimage: file={self.bios(self.machine)}, options=fastboot",
             "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest",
             "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
             "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15",
@@ -259,6 +260,13 @@ class Bochs(Emulator):
         return [f"{pci}, slot1=e1000", "boot: network", *drive,
                 f"e1000: card=0, enabled=1, mac={NETWORK_CARD_ADDRESS}, ethmod=vnet, "
                 f"ethdev={network.folder.resolve()}, script=network, bootrom={NETWORK_CARD_ROM}"]
+
+    @classmethod
+    def bios(cls, machine):
+        """The packaged one; but the numbers of boot devices are Bochs' own, and a network boot needs
+        a BIOS of its version."""
+        built = cls.program == str(BUILT_BOCHS) and machine.network
+        return BUILT_BOCHS.with_name(PACKAGED_BIOS.name) if built else PACKAGED_BIOS
 
     @classmethod
     def _help(cls):
@@ -325,8 +333,7 @@ class Bochs(Emulator):
 
 
 class PackagedBochs(Bochs):
-    """The one that is of a version with the packaged BIOS: a network boot needs both to have the
-    same number for the network as boot device, and Bochs 3.0 has another than Bochs 2.7."""
+    """The one that is of a version with the packaged BIOS."""
     program = "bochs"
 
 

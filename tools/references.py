@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/boot"))
 
 from compare import section_lines  # noqa: E402
+from emulators import PACKAGED_BIOS  # noqa: E402
 from harness import (REFERENCES, BootFailure, boot, emulator_of, guest_lines,  # noqa: E402
                      guest_of, load_cases, reference_path, without_orlop)
 
@@ -27,11 +28,19 @@ def package_version(name):
     return re.sub(r"[^\w.+-]", "_", said.stdout) or "unknown"
 
 
+def bios_version(case):
+    """Of the package; of the BIOS that was built with Bochs, Bochs' own."""
+    if case.emulator != "bochs":
+        return f"seabios-{package_version('seabios')}"
+    if emulator_of(case).bios(case) != PACKAGED_BIOS:
+        return emulator_of(case).version().replace("bochs", "bochsbios")
+    return f"bochsbios-{package_version('bochsbios')}"
+
+
 def versions(case):
-    bios = "bochsbios" if case.emulator == "bochs" else "seabios"
     kernel = f".{guest_of(case).resolve().name}" if case.compare else ""
     card = f".ipxe-{package_version('ipxe-qemu')}" if case.network else ""
-    return (f"{emulator_of(case).version()}.{bios}-{package_version(bios)}{card}"
+    return (f"{emulator_of(case).version()}.{bios_version(case)}{card}"
             f".grub-{package_version('grub-common')}{kernel}")
 
 

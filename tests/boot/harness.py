@@ -15,7 +15,7 @@ import shutil
 import time
 import tomllib
 
-from emulators import Bochs, End, Machine, Network, PackagedBochs, Qemu
+from emulators import BUILT_BOCHS, Bochs, End, Machine, Network, PackagedBochs, Qemu
 from make_iso import make_bare_linux_iso, make_direct_iso
 from make_pxe import make_direct_folder
 
@@ -273,7 +273,9 @@ def _fail(case, watch, emulator, reason):
 def emulator_of(case):
     if case.emulator == "qemu":
         return Qemu
-    return PackagedBochs if case.network else Bochs
+    # A network boot needs a BIOS of Bochs' own version.
+    own_bios = Bochs.program in (PackagedBochs.program, str(BUILT_BOCHS))
+    return PackagedBochs if case.network and not own_bios else Bochs
 
 
 def boot(case, folder):

@@ -391,8 +391,8 @@ def test_bochs_comes_from_the_mirror_that_the_machine_uses():
         build_bochs.mirror("Ubuntu|noble|http://c/\n")
 
 
-def bochs_build(tmp_path, monkeypatch, apt_get="cp {tmp}/bochs_3.orig.tar.xz .",
-                make="cp configure bochs"):
+def bochs_build(tmp_path, monkeypatch, make="cp configure bochs",
+                apt_get="cp {tmp}/bochs_3.orig.tar.xz {tmp}/bochsbios_3_all.deb ."):
     """Builds a Bochs whose source, apt, make and strip are our own; says what each was asked."""
     source = tmp_path / "bochs-3"
     source.mkdir()
@@ -400,7 +400,14 @@ def bochs_build(tmp_path, monkeypatch, apt_get="cp {tmp}/bochs_3.orig.tar.xz .",
     (source / "configure").chmod(0o755)
     subprocess.run(["tar", "-cJf", tmp_path / "bochs_3.orig.tar.xz", "-C", tmp_path, "bochs-3"],
                    check=True)
-    (tmp_path / "bin").mkdir()
+    bios = tmp_path / "package/usr/share/bochs/BIOS-bochs-latest"
+    for path in (tmp_path / "bin", tmp_path / "package/DEBIAN", bios.parent):
+        path.mkdir(parents=True)
+    bios.write_text("the BIOS")
+    (tmp_path / "package/DEBIAN/control").write_text(
+        "Package: bochsbios\nVersion: 3\nArchitecture: all\nMaintainer: x\nDescription: x\n")
+    subprocess.run(["dpkg-deb", "-b", tmp_path / "package", tmp_path / "bochsbios_3_all.deb"],
+                   check=True, stdout=subprocess.DEVNULL)
     for name, line in {"apt-get": 'test "$2" = update || ' + apt_get.format(tmp=tmp_path),
                        "make": make, "strip": ""}.items():
         asked = f'echo {name} "$@" MAKEFLAGS=$MAKEFLAGS APT_CONFIG=$APT_CONFIG >> {tmp_path}/asked'
@@ -418,7 +425,8 @@ def test_bochs_is_built_once_and_apt_has_a_configuration_of_its_own(tmp_path, mo
     assert "--enable-handlers-chaining --disable-debugger" in asked
     # Neither make's flags nor the system's apt.
     assert re.findall(r"MAKEFLAGS=(\S*) APT_CONFIG=(\S*)", asked) == \
-        2 * [("", f"{tmp_path}/work/apt.conf")] + 2 * [("", "")]
+        3 * [("", f"{tmp_path}/work/apt.conf")] + 2 * [("", "")]
+    assert (tmp_path / "out/BIOS-bochs-latest").read_text() == "the BIOS"
     assert (tmp_path / "out/bochs").exists() and not (tmp_path / "work").exists()
     build_bochs.build(tmp_path / "out", tmp_path / "work", "http://b/debian/", "trixie", 2)
     assert (tmp_path / "asked").read_text() == asked
@@ -431,6 +439,7 @@ def test_bochs_is_built_once_and_apt_has_a_configuration_of_its_own(tmp_path, mo
 @pytest.mark.parametrize("tools, complaint", [
     ({"apt_get": "exit 100"}, "apt-get -q source --tar-only .*status 100"),
     ({"apt_get": "true"}, "0 sources of Bochs"),
+    ({"apt_get": "cp {tmp}/bochs_3.orig.tar.xz ."}, "0 packages of its BIOS"),
     ({"make": "echo no such header; exit 2"}, "(?s)make -j2 bochs .*no such header"),
 ])
 def test_a_bochs_that_cannot_be_built_leaves_none(tmp_path, monkeypatch, tools, complaint):
