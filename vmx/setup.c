@@ -154,7 +154,6 @@ static void write_guest_once(void)
     vmcs_write(GUEST_IA32_SYSENTER_CS, (uint32_t)hw_rdmsr(MSR_IA32_SYSENTER_CS));
     vmcs_write(GUEST_IA32_SYSENTER_ESP, hw_rdmsr(MSR_IA32_SYSENTER_ESP));
     vmcs_write(GUEST_IA32_SYSENTER_EIP, hw_rdmsr(MSR_IA32_SYSENTER_EIP));
-    vmcs_write(GUEST_SMBASE, 0);
     for (unsigned i = 0; i < 4; i++)
         vmcs_write_field(VMCS_AT(GUEST_PDPTE0, i), 0);
 }
