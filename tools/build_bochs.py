@@ -31,6 +31,13 @@ OPTIONS = """
     --disable-debugger --disable-docbook --without-x --with-rfb --with-nogui
 """.split()
 
+# (file, text that is there once, what it becomes, why)
+CHANGES = [
+    ("cpu/vmx.cc", "  BX_CPU_THIS_PTR in_vmx_guest = true;\n",
+     "  BX_CPU_THIS_PTR in_vmx_guest = true;\n  handleInterruptMaskChange();\n",
+     "a guest that is entered with IF=0 must exit at an interrupt, where that is asked for"),
+]
+
 
 class BuildError(Exception):
     """Why there is no Bochs."""
@@ -109,9 +116,18 @@ def unpack(archive, folder):
     return next(path.parent for path in sorted(folder.glob("*/configure")))
 
 
+def change(source, changes):
+    """Makes the changes in the source's folder; a text that is not there once is another version's."""
+    for name, old, new, why in changes:
+        text = (source / name).read_text(encoding="latin-1")
+        if text.count(old) != 1:
+            raise BuildError(f"{name} is not as expected, which is to be changed: {why}")
+        (source / name).write_text(text.replace(old, new), encoding="latin-1")
+
+
 def build(output, work, uri, suite, jobs):
     """Leaves `output`/bochs, or raises BuildError and leaves what was there."""
-    wanted = hashlib.sha256(" ".join([suite, BIOS, *OPTIONS]).encode()).hexdigest()[:16]
+    wanted = hashlib.sha256(repr([suite, BIOS, OPTIONS, CHANGES]).encode()).hexdigest()[:16]
     if (output / "bochs").exists() and (output / "stamp").exists() \
             and (output / "stamp").read_text() == wanted:
         print(f"bochs: {output / 'bochs'} is there; rm -r {output} to build it anew")
@@ -121,6 +137,7 @@ def build(output, work, uri, suite, jobs):
     print(f"bochs: fetching the source from Debian {suite}", flush=True)
     archive, bios = fetch(work, uri or system_mirror(), suite)
     source = unpack(archive, work)
+    change(source, CHANGES)
     run(["dpkg-deb", "-x", bios, work / "bios"])
     print("bochs: building, two to five minutes", flush=True)
     run(["./configure", *OPTIONS], source)

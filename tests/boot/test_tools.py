@@ -391,13 +391,14 @@ def test_bochs_comes_from_the_mirror_that_the_machine_uses():
         build_bochs.mirror("Ubuntu|noble|http://c/\n")
 
 
-def bochs_build(tmp_path, monkeypatch, make="cp configure bochs",
+def bochs_build(tmp_path, monkeypatch, make="cp changed.cc bochs", old="two;\n",
                 apt_get="cp {tmp}/bochs_3.orig.tar.xz {tmp}/bochsbios_3_all.deb ."):
     """Builds a Bochs whose source, apt, make and strip are our own; says what each was asked."""
     source = tmp_path / "bochs-3"
     source.mkdir()
     (source / "configure").write_text(f"#!/bin/sh\necho configure $@ >> {tmp_path}/asked\n")
     (source / "configure").chmod(0o755)
+    (source / "changed.cc").write_text("one;\ntwo;\n")
     subprocess.run(["tar", "-cJf", tmp_path / "bochs_3.orig.tar.xz", "-C", tmp_path, "bochs-3"],
                    check=True)
     bios = tmp_path / "package/usr/share/bochs/BIOS-bochs-latest"
@@ -415,6 +416,7 @@ def bochs_build(tmp_path, monkeypatch, make="cp configure bochs",
         (tmp_path / "bin" / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     monkeypatch.setenv("MAKEFLAGS", "rR")
+    monkeypatch.setattr(build_bochs, "CHANGES", [("changed.cc", old, "three;\n", "a fault")])
     build_bochs.build(tmp_path / "out", tmp_path / "work", "http://b/debian/", "trixie", 2)
     return (tmp_path / "asked").read_text()
 
@@ -427,7 +429,8 @@ def test_bochs_is_built_once_and_apt_has_a_configuration_of_its_own(tmp_path, mo
     assert re.findall(r"MAKEFLAGS=(\S*) APT_CONFIG=(\S*)", asked) == \
         3 * [("", f"{tmp_path}/work/apt.conf")] + 2 * [("", "")]
     assert (tmp_path / "out/BIOS-bochs-latest").read_text() == "the BIOS"
-    assert (tmp_path / "out/bochs").exists() and not (tmp_path / "work").exists()
+    assert (tmp_path / "out/bochs").read_text() == "one;\nthree;\n"
+    assert not (tmp_path / "work").exists()
     build_bochs.build(tmp_path / "out", tmp_path / "work", "http://b/debian/", "trixie", 2)
     assert (tmp_path / "asked").read_text() == asked
     assert "is there" in capsys.readouterr().out
@@ -440,6 +443,8 @@ def test_bochs_is_built_once_and_apt_has_a_configuration_of_its_own(tmp_path, mo
     ({"apt_get": "exit 100"}, "apt-get -q source --tar-only .*status 100"),
     ({"apt_get": "true"}, "0 sources of Bochs"),
     ({"apt_get": "cp {tmp}/bochs_3.orig.tar.xz ."}, "0 packages of its BIOS"),
+    ({"old": "zero;"}, "changed.cc is not as expected, which is to be changed: a fault"),
+    ({"old": ";"}, "changed.cc is not as expected, which is to be changed: a fault"),
     ({"make": "echo no such header; exit 2"}, "(?s)make -j2 bochs .*no such header"),
 ])
 def test_a_bochs_that_cannot_be_built_leaves_none(tmp_path, monkeypatch, tools, complaint):
