@@ -337,6 +337,50 @@ class PackagedBochs(Bochs):
     program = "bochs"
 
 
+def qemu_arguments(machine, line, control, kvm):
+    """What QEMU is called with. line, control: what the serial line and the control channel are
+    connected to, as -chardev has it."""
+    arguments = [
+        "-machine", f"pc,accel={'kvm' if kvm else 'tcg'}",
+        "-cpu", machine.cpu or ("host" if kvm else "max"),
+        "-smp", str(machine.cpus), "-m", str(machine.memory_mib), "-nodefaults", "-device",
+        "VGA", "-display", "none", "-rtc",
+        "base=utc" if machine.real_time else "base=2000-01-01T00:00:00,clock=vm",
+        "-chardev", f"{control},id=control", "-mon", "chardev=control,mode=control",
+        *_qemu_boot_arguments(machine.iso, machine.network),
+    ]
+    if machine.end_at_reset:
+        arguments.append("-no-reboot")
+    if machine.disk:
+        arguments += ["-drive", f"file={machine.disk.resolve()},format=raw,if=ide,index=0"]
+    if machine.serial_port:
+        arguments += ["-chardev", f"{line},id=line", "-device",
+                      f"isa-serial,index={machine.serial_port - 1},chardev=line"]
+    return [*arguments, *machine.extra]
+
+
+def _qemu_boot_arguments(iso, network):
+    arguments = ["-boot", "n" if network else "d"]
+    if iso:
+        arguments += ["-drive", f"file={iso.resolve()},media=cdrom,if=ide,index=2,readonly=on"]
+    if network:
+        server = (f"tap,ifname={network.tap},script=no,downscript=no" if network.tap
+                  else f"user,tftp={network.folder.resolve()},bootfile={BOOTFILE}")
+        arguments += ["-netdev", f"{server},id=network", "-device",
+                      f"e1000,netdev=network,mac={NETWORK_CARD_ADDRESS}"]
+    return arguments
+
+
+def qemu_outcome(events, otherwise):
+    """How a machine ended of which the control channel told these events."""
+    reasons = [event["data"].get("reason") for event in events if event["event"] == "SHUTDOWN"]
+    if "guest-shutdown" in reasons:
+        return Outcome(End.POWEROFF)
+    if "guest-reset" in reasons:
+        return Outcome(End.RESET)
+    return Outcome(End.FAILED, ", ".join(filter(None, reasons)) or otherwise)
+
+
 class Qemu(Emulator):
     """QEMU: with KVM where the host lets guests have VMX, else TCG, which has no VMX at all."""
     name = "QEMU"
@@ -359,38 +403,9 @@ class Qemu(Emulator):
         return [*super().channels(), "control"]
 
     def command(self, ports):
-        machine = self.machine
-        cpu = machine.cpu or ("host" if self.kvm else "max")
-        arguments = [
-            self.program, "-machine", f"pc,accel={'kvm' if self.kvm else 'tcg'}", "-cpu", cpu,
-            "-smp", str(machine.cpus), "-m", str(machine.memory_mib), "-nodefaults", "-device",
-            "VGA", "-display", "none", "-rtc",
-            "base=utc" if machine.real_time else "base=2000-01-01T00:00:00,clock=vm",
-            "-chardev", f"socket,id=control,host=127.0.0.1,port={ports['control']}",
-            "-mon", "chardev=control,mode=control", *self._boot_arguments(),
-        ]
-        if machine.end_at_reset:
-            arguments.append("-no-reboot")
-        if machine.disk:
-            arguments += ["-drive", f"file={machine.disk.resolve()},format=raw,if=ide,index=0"]
-        if machine.serial_port:
-            line = f"socket,id=line,host=127.0.0.1,port={ports['serial']}"
-            arguments += ["-chardev", line, "-device",
-                          f"isa-serial,index={machine.serial_port - 1},chardev=line"]
-        return [*arguments, *machine.extra]
-
-    def _boot_arguments(self):
-        iso, network = self.machine.iso, self.machine.network
-        arguments = ["-boot", "n" if network else "d"]
-        if iso:
-            arguments += ["-drive",
-                          f"file={iso.resolve()},media=cdrom,if=ide,index=2,readonly=on"]
-        if network:
-            server = (f"tap,ifname={network.tap},script=no,downscript=no" if network.tap
-                      else f"user,tftp={network.folder.resolve()},bootfile={BOOTFILE}")
-            arguments += ["-netdev", f"{server},id=network", "-device",
-                          f"e1000,netdev=network,mac={NETWORK_CARD_ADDRESS}"]
-        return arguments
+        line, control = (f"socket,host=127.0.0.1,port={ports[name]}" if name in ports else ""
+                         for name in ("serial", "control"))
+        return [self.program, *qemu_arguments(self.machine, line, control, self.kvm)]
 
     def _connected(self, connections):
         self.control = connections["control"]
@@ -447,14 +462,7 @@ class Qemu(Emulator):
         while (message := self._read_message()) is not None:
             if "event" in message:
                 self.events.append(message)
-        reasons = [event["data"].get("reason") for event in self.events
-                   if event["event"] == "SHUTDOWN"]
-        if "guest-shutdown" in reasons:
-            return Outcome(End.POWEROFF)
-        if "guest-reset" in reasons:
-            return Outcome(End.RESET)
-        return Outcome(End.FAILED, ", ".join(filter(None, reasons))
-                       or f"exit status {self.process.returncode}")
+        return qemu_outcome(self.events, f"exit status {self.process.returncode}")
 
     def stop(self):
         super().stop()

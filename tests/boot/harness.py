@@ -18,6 +18,7 @@ import tomllib
 from emulators import BUILT_BOCHS, Bochs, End, Machine, Network, PackagedBochs, Qemu
 from make_iso import make_bare_linux_iso, make_direct_iso
 from make_pxe import make_direct_folder
+from nest import Nest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
@@ -43,6 +44,7 @@ ENDS = {
     "guest-stopped": (STOPPED, (REFUSED, PANIC)),
     "done": (DONE, (REFUSED, PANIC, STOPPED)),
 }
+EMULATORS = {"bochs": Bochs, "qemu": Qemu, "nest": Nest}
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -85,14 +87,16 @@ class Case:
     def __post_init__(self):
         if self.end not in ENDS:
             raise ValueError(f"{self.name}: end must be one of {', '.join(ENDS)}")
-        if self.emulator not in ("bochs", "qemu"):
-            raise ValueError(f"{self.name}: emulator must be bochs or qemu")
+        if self.emulator not in EMULATORS:
+            raise ValueError(f"{self.name}: emulator must be one of {', '.join(EMULATORS)}")
         if self.screen and self.emulator != "qemu":
             raise ValueError(f"{self.name}: only QEMU shows its screen")
         if self.compare and not is_linux(self):
             raise ValueError(f"{self.name}: only Linux guests are compared section by section")
         if self.network and self.iso:
             raise ValueError(f"{self.name}: boots from the ISO or over the network, not both")
+        if self.network and self.emulator == "nest":
+            raise ValueError(f"{self.name}: the nest boots from an ISO alone")
         if self.network.startswith("tap:") and self.emulator != "qemu":
             raise ValueError(f"{self.name}: only QEMU is on a network of the host's")
         if self.bare and not self.modules:
@@ -112,7 +116,7 @@ def _older_than(version, wanted):
 
 def why_skipped(case, bochs):
     """Why the row cannot run with this Bochs (as `bochs-2.7`), or now; empty if it can."""
-    if case.emulator == "bochs" and _older_than(bochs, case.needs_bochs):
+    if case.emulator != "qemu" and _older_than(bochs, case.needs_bochs):
         return f"needs Bochs {case.needs_bochs}, this is {bochs}: run `make bochs`"
     return case.skip
 
@@ -271,11 +275,11 @@ def _fail(case, watch, emulator, reason):
 
 
 def emulator_of(case):
-    if case.emulator == "qemu":
-        return Qemu
     # A network boot needs a BIOS of Bochs' own version.
     own_bios = Bochs.program in (PackagedBochs.program, str(BUILT_BOCHS))
-    return PackagedBochs if case.network and not own_bios else Bochs
+    if case.emulator == "bochs" and case.network and not own_bios:
+        return PackagedBochs
+    return EMULATORS[case.emulator]
 
 
 def boot(case, folder):
