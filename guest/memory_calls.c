@@ -82,3 +82,32 @@ bool memory_call_answer(const struct memory_map *map, struct memory_call *call)
         return false;
     return true;
 }
+
+/* The lower byte's place, where the memory begins, its unit. The memory below 640 KiB is at 15h,
+ * and that above 4 GiB at 5Bh: Orlop is in neither. */
+static const struct {
+    uint8_t low;
+    uint64_t from, unit;
+} sizes[] = {
+    {0x17, MIB(1), KIB(1)}, /* as the setup left it */
+    {0x30, MIB(1), KIB(1)}, /* as it was found */
+    {0x34, MIB(16), KIB(64)},
+};
+
+bool memory_size_is_at(uint8_t index, uint8_t *low)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        *low = sizes[i].low;
+        if (index == *low || index == *low + 1)
+            return true;
+    }
+    return false;
+}
+
+uint16_t memory_size(const struct memory_map *map, uint8_t low, uint16_t size)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+        if (sizes[i].low == low)
+            return (uint16_t)min_u64(size, run_from(map, sizes[i].from, GIB(4)) / sizes[i].unit);
+    return size;
+}

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "base/x86/cr.h"
+#include "guest/cmos.h"
 #include "kernel/debug_fault.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -194,6 +195,8 @@ void main_build_ept(void)
 
 void main_prepare_guest_cpus(void)
 {
+    if (guest_has_bios(boot.plan.kind))
+        cmos_intercept(&boot.facts.map);
     vmx_prepare_machine(boot.place.base.v, boot.place.end.v);
     machine.measure_exits = boot.options.exitcost;
     machine.guest_cpus = boot.guest_cpus;

@@ -8,9 +8,10 @@
 #include "mm/frames.h"
 #include "mm/host_tables.h"
 
-#define CPU_PAGES  (LAYOUT_SLOT_STACK_PAGES + LAYOUT_SLOT_VCPU_PAGES + 1 + 3)
-#define VMX_PAGES  6 /* the VMXON region, the VMCS, four scratch pages (vmx/vmx_cpu.h) */
-#define MISC_PAGES 8 /* MSR bitmap, the trampoline's copies, the BIOS page's, and some to spare */
+#define CPU_PAGES (LAYOUT_SLOT_STACK_PAGES + LAYOUT_SLOT_VCPU_PAGES + 1 + 3)
+#define VMX_PAGES 6 /* the VMXON region, the VMCS, four scratch pages (vmx/vmx_cpu.h) */
+/* MSR and I/O bitmaps, the trampoline's copies, the BIOS page's, and some to spare. */
+#define MISC_PAGES 12
 #define LIMIT      GIB(4)
 
 extern const uint8_t image_start[], image_end[], text_end[], rodata_end[]; /* linker.ld */

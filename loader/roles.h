@@ -14,6 +14,9 @@
 
 enum guest_kind { GUEST_NONE, GUEST_REALMODE, GUEST_LINUX };
 
+/* Real-mode guests find the BIOS alive; others are told what they need by their boot protocol. */
+static inline bool guest_has_bios(enum guest_kind kind) { return kind == GUEST_REALMODE; }
+
 struct guest_plan {
     enum guest_kind kind;
     uint32_t module;       /* index into bootinfo's modules */

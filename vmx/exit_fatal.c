@@ -101,5 +101,3 @@ enum exit_next handle_unexpected(struct vmx_cpu *vcpu)
           vcpu->cpu->number, reason, exit_reason_name(reason & EXIT_REASON_BASIC_MASK),
           U(vmcs_read(EXIT_QUALIFICATION)));
 }
-
-enum exit_next handle_io(struct vmx_cpu *vcpu) { return handle_unexpected(vcpu); }

@@ -7,6 +7,7 @@
 #include "mm/frames.h"
 #include "vmx/exit.h"
 #include "vmx/exit_info.h"
+#include "vmx/exit_io.h"
 #include "vmx/exit_range.h"
 #include "vmx/requirements.h"
 #include "vmx/root.h"
@@ -23,6 +24,7 @@ void vmx_prepare_machine(uint64_t own_base, uint64_t own_end)
     vmx_choose_controls(&machine.caps, &machine.controls);
     vmx_build_policies(&machine, own_base, own_end);
     range_prepare();
+    ports_prepare();
     trap_set_entry_window(0, (struct entry_window){(uint64_t)vmx_fast_window,
                                                    (uint64_t)vmx_fast_window_end,
                                                    (uint64_t)vmx_restart_after_exit});

@@ -29,6 +29,14 @@ struct machine_hook {
     void (*refresh)(struct vmx_cpu *vcpu);           /* before the copy is shown again */
 };
 
+/* I/O ports that lead to us, byte by byte, after the real access. Registered from above this layer,
+ * before the VMCSs are written; no `read` is none. */
+struct machine_ports {
+    uint16_t first, last;
+    uint8_t (*read)(uint16_t port, uint8_t byte); /* what the guest reads instead of `byte` */
+    void (*written)(uint16_t port, uint8_t byte);
+};
+
 struct machine {
     struct vmx_capabilities caps;
     struct vmx_controls controls;
@@ -37,6 +45,7 @@ struct machine {
     uint64_t host_cr4; /* less what follows the guest's: OSXSAVE, PKE */
     struct msr_policy msr;
     hpa_t msr_bitmap;
+    hpa_t io_bitmap[2]; /* A and B, where there are `ports` */
     struct mtrr_state mtrr;
     struct ept ept;
     struct spinlock ept_lock;
@@ -44,6 +53,7 @@ struct machine {
     bool icr_intercepted; /* INIT and SIPI go by vmx/icr.h */
     uint64_t icr_page;    /* the local APIC's page, then */
     struct machine_hook hook;
+    struct machine_ports ports;
     bool measure_exits;               /* `exitcost` */
     volatile uint64_t ept_generation; /* raised when frames of the EPT are used again */
 };

@@ -13,7 +13,7 @@
 
 extern const uint8_t vmx_exit[], vmx_exit_measured[]; /* vmx/entry.asm */
 
-/* docs/design.md: no exits for interrupts, HLT, CR3, RDTSC, DR or I/O. NMIs exit, because
+/* docs/design.md: no exits for interrupts, HLT, CR3, RDTSC, DR or foreign I/O. NMIs exit, because
  * stopping other CPUs needs it, and the guest gets virtual ones in their place. */
 #define WANTED_PIN     (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
 #define WANTED_PRIMARY (PRIMARY_USE_MSR_BITMAPS | PRIMARY_ACTIVATE_SECONDARY_CONTROLS)
@@ -30,7 +30,8 @@ extern const uint8_t vmx_exit[], vmx_exit_measured[]; /* vmx/entry.asm */
 void vmx_choose_controls(const struct vmx_capabilities *caps, struct vmx_controls *controls)
 {
     controls->pin = vmx_controls_adjust(caps->pin, WANTED_PIN, NULL);
-    controls->primary = vmx_controls_adjust(caps->primary, WANTED_PRIMARY, NULL);
+    controls->primary = vmx_controls_adjust(
+        caps->primary, WANTED_PRIMARY | (machine.ports.read ? PRIMARY_USE_IO_BITMAPS : 0), NULL);
     controls->secondary = vmx_controls_adjust(caps->secondary, WANTED_SECONDARY, NULL);
     if (!vmx_feature_present(caps, VMX_FEATURE_VPID))
         controls->secondary &= ~(uint32_t)SECONDARY_ENABLE_VPID;
@@ -98,8 +99,8 @@ static void write_controls(const struct vmx_cpu *vcpu)
     vmcs_write(VM_ENTRY_INTERRUPTION_INFO, 0);
     vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, 0);
     vmcs_write(VM_ENTRY_INSTRUCTION_LENGTH, 0);
-    vmcs_write(IO_BITMAP_A, 0);
-    vmcs_write(IO_BITMAP_B, 0);
+    vmcs_write(IO_BITMAP_A, machine.io_bitmap[0].v);
+    vmcs_write(IO_BITMAP_B, machine.io_bitmap[1].v);
     vmcs_write(MSR_BITMAP, machine.msr_bitmap.v);
     vmcs_write(TSC_OFFSET, 0);
     vmcs_write(EPT_POINTER, vcpu->eptp);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/bits.h"
 #include "tests/unit/random.h"
 
 #define SMAP 0x534D4150u
@@ -170,9 +171,46 @@ static void other_calls_are_left_alone(void **state)
     assert_false(memory_call_answer(&map, &unsigned_call));
 }
 
+/* Each size is a word in two bytes; a byte that is none is not taken for one. */
+static void cmos_bytes_are_told_apart(void **state)
+{
+    static const uint8_t lows[] = {0x17, 0x17, 0x30, 0x30, 0x34, 0x34};
+    static const uint8_t indices[] = {0x17, 0x18, 0x30, 0x31, 0x34, 0x35};
+    (void)state;
+    unsigned next = 0;
+    for (unsigned index = 0; index < 256; index++) {
+        uint8_t low;
+        bool is_size = next < ARRAY_SIZE(indices) && index == indices[next];
+        assert_int_equal(memory_size_is_at((uint8_t)index, &low), is_size);
+        if (is_size)
+            assert_int_equal(low, lows[next++]);
+    }
+    assert_int_equal(next, ARRAY_SIZE(indices));
+}
+
+static void cmos_sizes_end_at_the_hidden_range(void **state)
+{
+    (void)state;
+    usual_map();
+    assert_int_equal(memory_size(&map, 0x34, 0x0F00), (0xFC00000 - MIB(16)) / KIB(64));
+    assert_int_equal(memory_size(&map, 0x34, 0x0EC0), 0x0EC0);
+    assert_int_equal(memory_size(&map, 0x34, 0x0100),
+                     0x0100); /* never more than the firmware says */
+    assert_int_equal(memory_size(&map, 0x17, 0xFC00), 0xFC00); /* the range begins above 64 MiB */
+    assert_int_equal(memory_size(&map, 0x30, 0xFFFF), 0xFFFF);
+    assert_int_equal(memory_size(&map, 0x15, 640), 640);
+    memset(&map, 0, sizeof(map));
+    add(MIB(1), MIB(30), MEMORY_USABLE);
+    assert_int_equal(memory_size(&map, 0x17, 31 * 1024), 29 * 1024);
+    assert_int_equal(memory_size(&map, 0x30, 31 * 1024), 29 * 1024);
+    assert_int_equal(memory_size(&map, 0x34, 256), 14 * 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cmos_bytes_are_told_apart),
+        cmocka_unit_test(cmos_sizes_end_at_the_hidden_range),
         cmocka_unit_test(an_e820_walk_gives_the_map),
         cmocka_unit_test(any_map_is_walked_whole),
         cmocka_unit_test(a_short_buffer_or_an_unknown_entry_is_refused),
