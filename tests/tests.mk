@@ -8,10 +8,16 @@ $(B)/stand_in.bin: tests/boot/stand_in.asm
 	$(Q)mkdir -p $(@D)
 	$(Q)$(NASM) -f bin -Werror -o $@ $<
 
+# Bochs's BIOS, mended where it dies of a reset by the keyboard controller.
+$(B)/bios-relocking.bin: tools/relocking_bios.py /usr/share/bochs/BIOS-bochs-latest
+	$(call say,BIOS,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PYTHON) $^ $@
+
 # All that the boot tests boot.
 .PHONY: boot-files unit-programs
 boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf \
-    $(B)/bochs_clock.so guests linux-tests
+    $(B)/bios-relocking.bin $(B)/bochs_clock.so guests linux-tests
 
 # What the Linux guests of the tests do: tests/linux/NAME/run is run in the initramfs
 # build/linux/NAME.img, with the programs that are beside it in C, linked statically.

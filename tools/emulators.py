@@ -71,6 +71,7 @@ class Machine:
     serial_port: int = 1        # the COM port that the line is on; 0: no UART at all
     disk: pathlib.Path = None   # a raw image; the ISO stays the boot device
     real_time: bool = False     # for people: an idle guest waits; for tests time is a count
+    bios: pathlib.Path = None   # Bochs only: another than its own
     linux: bool = False         # Bochs: an MSR that it lacks reads as 0, where Linux wants one
     network: Network = None     # boot from there
     end_at_reset: bool = True   # QEMU only: a reset ends the run; Bochs counts resets()
@@ -230,7 +231,7 @@ class Bochs(Emulator):
             f"ips={self.ticks_per_second()}, {'quantum=32, ' if machine.real_time else ''}"
             f"reset_on_triple_fault=0, ignore_bad_msrs={int(machine.linux)}",
             f"memory: guest={memory}, host={min(memory, 1024)}",
-            f"romimage: file={self.bios(self.machine)}, options=fastboot",
+            f"romimage: file={machine.bios or self.bios(machine)}, options=fastboot",
             "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest",
             "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
             "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15",

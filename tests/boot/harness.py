@@ -63,6 +63,7 @@ class Case:
     modules: list = dataclasses.field(default_factory=list)
     iso: str = ""
     network: str = ""
+    bios: str = ""
     emulator: str = "bochs"
     cpu: str = ""
     cpus: int = 1
@@ -74,6 +75,7 @@ class Case:
     forbid: list = dataclasses.field(default_factory=list)
     screen: list = dataclasses.field(default_factory=list)
     keys: list = dataclasses.field(default_factory=list)
+    repeat: int = 1
     extra: list = dataclasses.field(default_factory=list)
     bare: bool = False
     bare_except: list = dataclasses.field(default_factory=list)
@@ -82,6 +84,7 @@ class Case:
     then_poweroff: bool = False
     skip: str = ""
     needs_bochs: int = 0
+    bochs_before: int = 0
     tags: list = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
@@ -99,6 +102,8 @@ class Case:
             raise ValueError(f"{self.name}: the nest boots from an ISO alone")
         if self.network.startswith("tap:") and self.emulator != "qemu":
             raise ValueError(f"{self.name}: only QEMU is on a network of the host's")
+        if self.bios and self.emulator != "bochs":
+            raise ValueError(f"{self.name}: only Bochs is given another BIOS")
         if self.bare and not self.modules:
             raise ValueError(f"{self.name}: no guest whose lines could be compared")
         if not (self.expect or self.also or self.screen or self.bare) and self.serial_port:
@@ -118,6 +123,8 @@ def why_skipped(case, bochs):
     """Why the row cannot run with this Bochs (as `bochs-2.7`), or now; empty if it can."""
     if case.emulator != "qemu" and _older_than(bochs, case.needs_bochs):
         return f"needs Bochs {case.needs_bochs}, this is {bochs}: run `make bochs`"
+    if case.bochs_before and not _older_than(bochs, case.bochs_before):
+        return f"for a Bochs before {case.bochs_before}, this is {bochs}, where another row shows more"
     return case.skip
 
 
@@ -171,23 +178,31 @@ class Watch:
     def __init__(self, case):
         self.last_word, forbidden = ENDS[case.end]
         self.forbidden = [GUEST_FAILS, *forbidden, *map(re.compile, case.forbid)]
-        self.in_order = list(map(re.compile, case.expect))
+        self.in_order = case.repeat * list(map(re.compile, case.expect))
         self.any_order = list(map(re.compile, case.also))
-        self.keys = [(re.compile(pattern), text) for pattern, text in case.keys]
+        self.keys = case.repeat * [(re.compile(pattern), text) for pattern, text in case.keys]
         self.lines = []
         self.problem = ""
         self.last_word_said = False
         self._partial = ""
+        self._answered = False
 
     def feed(self, text):
         """Takes a piece of the line's output; gives the keys to type for it."""
         *whole, self._partial = (self._partial + text).split("\n")
         for line in whole:
             self._take(line)
+        return self._answer([*whole, self._partial])
+
+    def _answer(self, lines):
+        """The keys for these lines, of which the last is a prompt that no line end follows, yet. A
+        line is answered once, also where it is fed in pieces."""
         typed = ""
-        # Keys answer the last whole lines, or a prompt that no line end follows.
-        while self.keys and any(self.keys[0][0].search(line) for line in [*whole, self._partial]):
-            typed += self.keys.pop(0)[1]
+        for number, line in enumerate(lines):
+            self._answered = self._answered and number == 0
+            if self.keys and not self._answered and self.keys[0][0].search(line):
+                typed += self.keys.pop(0)[1]
+                self._answered = True
         return typed
 
     def finish(self):
@@ -255,7 +270,8 @@ def _machine(case, folder):
         iso = folder / "boot.iso"
         make_direct_iso(iso, BUILD / case.elf, case.options, [_module(m) for m in case.modules])
     return Machine(iso, case.cpus, case.memory, case.cpu, case.serial_port, linux=is_linux(case),
-                   network=network, extra=case.extra)
+                   network=network, bios=ROOT / case.bios if case.bios else None,
+                   extra=case.extra)
 
 
 def _fail(case, watch, emulator, reason):

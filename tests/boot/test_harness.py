@@ -85,6 +85,26 @@ def test_guest_that_fails_fails_the_row():
     assert watch.problem == "forbidden: realmode FAIL see above"
 
 
+def test_a_line_is_answered_once():
+    watch = Watch(case(end="reboots", keys=[["^ready", "a"], ["^ready", "b"], ["^gone", "c"]]))
+    assert watch.feed("rea") == ""
+    assert watch.feed("dy? ") == "a"
+    assert watch.feed("a") == ""            # the same prompt, with the echo
+    assert watch.feed("\nready? ") == "b"
+    assert watch.feed("b\ngone\ngone\n") == "c"
+    assert not watch.keys
+
+
+def test_expected_lines_and_keys_are_repeated():
+    watch = Watch(case(end="lines", expect=["one", "two"], keys=[["one", "a"]], repeat=2))
+    assert watch.feed("one\ntwo\n") == "a"
+    assert watch.missing() == ["one", "two"]
+    assert watch.feed("two\none\n") == "a"
+    assert watch.missing() == ["two"]
+    watch.feed("two\n")
+    assert watch.all_said()
+
+
 def test_lines_are_whole_and_without_terminal_codes():
     watch = Watch(case(end="poweroff", expect=["^one two$", "^three$"]))
     watch.feed("one t")
@@ -119,6 +139,7 @@ def test_a_row_stands_for_one_boot_a_number_of_cpus(tmp_path):
     "end = 'poweroff'\nexpect = ['x']\nemulator = 'vmware'",
     "end = 'poweroff'\nexpect = ['x']\nscreen = ['x']",
     "end = 'poweroff'\nexpect = ['x']\nbare = true",
+    "end = 'poweroff'\nexpect = ['x']\nbios = 'x'\nemulator = 'qemu'",
     "end = 'poweroff'\nexpect = ['(']",
     "end = 'poweroff'\nexpected = ['x']",
     "end = 'poweroff'\nexpect = ['x']\niso = 'build/orlop.iso'\nnetwork = 'direct'",
@@ -151,6 +172,9 @@ def test_lines_of_a_guest():
     ({"needs_bochs": 3}, "bochs-3.0", ""),
     ({"needs_bochs": 3}, "bochs-10.1", ""),
     ({"needs_bochs": 3, "emulator": "qemu"}, "bochs-2.7", ""),
+    ({"bochs_before": 3}, "bochs-2.7", ""),
+    ({"bochs_before": 3}, "bochs-3.0",
+     "for a Bochs before 3, this is bochs-3.0, where another row shows more"),
     ({}, "bochs-2.7", ""),
     ({"skip": "no such thing"}, "bochs-2.7", "no such thing"),
 ])

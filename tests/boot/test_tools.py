@@ -16,6 +16,7 @@ import check_image
 import check_layers
 from harness import BUILD, ROOT, BootFailure, Case, boot
 from make_iso import IsoError, grub_commands, linux_modules, make_direct_iso, make_menu_iso
+from relocking_bios import relocking
 from run_tests import count_cmocka
 
 # check_layers.py
@@ -464,3 +465,24 @@ def test_the_system_apt_is_not_touched(tmp_path):
                           env={**os.environ, "APT_CONFIG": str(configuration)}).stdout
     assert len(said.splitlines()) == 4
     assert all(f"'{tmp_path}/" in line for line in said.splitlines()), said
+
+
+# relocking_bios.py
+
+WRITES = [bytes.fromhex(text) for text in ("66b93a0000000f326683c8050f30", "b93a0000000f3283c8050f30")]
+
+
+def test_both_writes_of_the_bios_look_first_and_nothing_moves():
+    image = b"one" + WRITES[0] + b"two" + WRITES[1] + b"three"
+    mended = relocking(image)
+    assert len(mended) == len(image)
+    assert not any(write in mended for write in WRITES)
+    # After RDMSR: XOR AL, 5; JZ over the WRMSR.
+    assert re.fullmatch(rb"one.{6}\x0f\x32\x34\x05\x74\x02\x0f\x30two"
+                        rb".{3}\x0f\x32\x34\x05\x74\x02\x0f\x30\x90three", mended, re.DOTALL)
+
+
+@pytest.mark.parametrize("image", [b"", WRITES[0], WRITES[1], sum([WRITES, WRITES[:1]], [])])
+def test_a_bios_that_is_another_is_refused(image):
+    with pytest.raises(SystemExit, match="places hold"):
+        relocking(image if isinstance(image, bytes) else b"".join(image))
