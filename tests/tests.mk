@@ -24,17 +24,25 @@ boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf \
 LINUX_TESTS := $(notdir $(wildcard tests/linux/*))
 LINUX_PROGRAMS := $(foreach c,$(wildcard tests/linux/*/*.c),\
     $(L)/programs/$(notdir $(patsubst %/,%,$(dir $c)))/orlop/$(basename $(notdir $c)))
+PACKED := bzip2 lzma xz lzo lz4 zstd
 .PHONY: linux-tests
-linux-tests: $(L)/vmlinuz $(L)/initrd.img $(LINUX_TESTS:%=$(L)/%.img)
+linux-tests: $(L)/vmlinuz $(L)/initrd.img $(LINUX_TESTS:%=$(L)/%.img) $(PACKED:%=$(L)/packed/%.img)
 $(LINUX_TESTS:%=$(L)/%.img): $(L)/%.img: $(L)/busybox tools/initramfs.py tools/guest_init.sh \
     tests/linux/%/run $(LINUX_PROGRAMS)
 	$(call say,INITRD,$@)
 	$(Q)mkdir -p $(L)/programs/$*/orlop && cp -p tests/linux/$*/run $(L)/programs/$*/orlop/run
-	$(Q)$(PYTHON) tools/initramfs.py --output $@ --busybox $< --add $(L)/programs/$*
+	$(Q)$(PYTHON) tools/initramfs.py --output $@ --busybox $< --add $(L)/programs/$* $(INITRD_FLAGS)
 $(LINUX_PROGRAMS): $(L)/programs/%: tests/linux/$$(subst /orlop/,/,$$*).c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -O2 -Wall -Wextra -Werror -static -o $@ $<
+
+# For the guest `packed`: an initramfs of one file in each compression; its own is not compressed.
+$(L)/packed.img: INITRD_FLAGS := --compress none
+$(PACKED:%=$(L)/packed/%.img): $(L)/packed/%.img: tools/initramfs.py tests/tests.mk
+	$(call say,INITRD,$@)
+	$(Q)mkdir -p $(L)/packed/$*/orlop/packed && seq 20000 >$(L)/packed/$*/orlop/packed/$*
+	$(Q)$(PYTHON) tools/initramfs.py --output $@ --add $(L)/packed/$* --compress $*
 
 unit-programs: $(UNIT_TESTS:%=$(U)/%)
 
