@@ -363,7 +363,9 @@ def qemu_arguments(machine, line, control, kvm):
 def _qemu_boot_arguments(iso, network):
     arguments = ["-boot", "n" if network else "d"]
     if iso:
-        arguments += ["-drive", f"file={iso.resolve()},media=cdrom,if=ide,index=2,readonly=on"]
+        # Not IDE: there the BIOS reads word by word, and each is an instruction that KVM emulates.
+        arguments += ["-drive", f"file={iso.resolve()},media=cdrom,if=none,id=iso,readonly=on",
+                      "-device", "ahci,id=ahci", "-device", "ide-cd,bus=ahci.0,drive=iso"]
     if network:
         server = (f"tap,ifname={network.tap},script=no,downscript=no" if network.tap
                   else f"user,tftp={network.folder.resolve()},bootfile={BOOTFILE}")
