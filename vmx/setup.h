@@ -11,8 +11,8 @@ void vmx_choose_controls(const struct vmx_capabilities *caps, struct vmx_control
 /* What the guest is told by CPUID, MSRs, CR4, given these controls. BSP, boot only. */
 void vmx_build_policies(struct machine *all, uint64_t own_base, uint64_t own_end);
 
-/* Write every field of this CPU's current VMCS but the guest's registers, which the caller adds by
- * vmx_load_state(). */
+/* Write every field that this CPU's current VMCS has, but the guest's registers, which the caller
+ * adds by vmx_load_state(). */
 void vmx_write_vmcs(struct vmx_cpu *vcpu);
 
 /* Put the guest's processor into a state as after INIT or SIPI, or as a loader wants it. General
