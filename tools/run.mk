@@ -97,9 +97,9 @@ run-initrd-add:
 bochs: deps-bochs
 	$(Q)$(PYTHON) tools/build_bochs.py --jobs $(JOBS) --mirror '$(MIRROR)'
 
-## bench: the figures, as a table
+## bench: the figures, as a table [NEST=1: of exits above KVM, in the nest, instead]
 bench: boot-files
-	$(Q)$(PYTHON) tools/bench.py
+	$(Q)$(PYTHON) tools/bench.py $(if $(NEST),--nest)
 
 ## deps: install through apt what is missing (asks first)
 deps:

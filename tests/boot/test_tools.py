@@ -380,6 +380,18 @@ def test_a_figure_over_its_limit_or_missing_fails(capsys):
     assert "| a | 80.5 **too much** | 80 |" in capsys.readouterr().out
 
 
+def test_a_figure_without_a_limit_is_printed_but_not_done_without(capsys):
+    assert bench.show([("a", 1080.5, None)])
+    assert "| a | 1,080.5 |  |" in capsys.readouterr().out
+    assert not bench.show([("a", None, None)])
+
+
+def test_the_nests_figures_need_the_bochs_that_can(monkeypatch):
+    monkeypatch.setattr(bench.Bochs, "version", lambda: "bochs-2.7")
+    with pytest.raises(bench.EmulatorError, match="needs Bochs 3, this is bochs-2.7"):
+        bench.nest_rows()
+
+
 # build_bochs.py
 
 TARGETS = ("Debian|bookworm-security|http://a/security/\nDebian|bookworm-updates|http://a/debian/\n"
