@@ -24,9 +24,9 @@ static void print_bits(const struct vmx_word *word, uint64_t value,
 {
     char text[VMX_REPORT_LINE];
 
-    for (const struct vmx_bit_name *bit = word->bits; bit->name; bit++) {
-        format(text, sizeof(text), "  %2u %-9s %s", (unsigned)bit->bit,
-               bit_setting(word, value, bit->bit), bit->name);
+    VMX_FOR_BITS (bit, word) {
+        format(text, sizeof(text), "  %2u %-9s %s", (unsigned)*bit.numbers,
+               bit_setting(word, value, *bit.numbers), bit.names);
         sink->line(sink->context, text);
     }
 }
@@ -135,7 +135,7 @@ static void compare_bits(struct comparison *c, uint64_t different)
 static bool compared(const struct vmx_word *word)
 {
     return word->kind != VMX_WORD_STATE &&
-           (word->kind != VMX_WORD_CONTROLS || word->bits->name != NULL);
+           (word->kind != VMX_WORD_CONTROLS || *word->bits.numbers != VMX_NO_BIT);
 }
 
 unsigned vmx_capabilities_differ(const struct vmx_capabilities *a, unsigned cpu_a,

@@ -3,36 +3,41 @@
 #include "base/panic.h"
 #include "lib/string.h"
 
-#define BIT_NAME(bit, name, text) {bit, text},
-#define BIT_NAMES_END                                                                              \
+#define FEATURE_CONTROL_BITS(X)                                                                    \
+    X(0, LOCK, "lock")                                                                             \
+    X(1, SMX, "VMX inside SMX operation")                                                          \
+    X(2, OUTSIDE_SMX, "VMX outside SMX operation")
+#define NO_BITS(X)
+
+/* One piece of numbers and one of names each, without a pointer for every name. */
+#define BIT_NUMBER(bit, name, text) bit,
+#define BIT_TEXT(bit, name, text)   text "\0"
+#define BIT_LIST(list, bits)                                                                       \
+    static const uint8_t numbers_##list[] = {bits(BIT_NUMBER) VMX_NO_BIT};                         \
+    static const char names_##list[] = bits(BIT_TEXT) "";
+BIT_LIST(pin, PIN_CONTROL_BITS)
+BIT_LIST(primary, PRIMARY_CONTROL_BITS)
+BIT_LIST(secondary, SECONDARY_CONTROL_BITS)
+BIT_LIST(tertiary, TERTIARY_CONTROL_BITS)
+BIT_LIST(exit, EXIT_CONTROL_BITS)
+BIT_LIST(entry, ENTRY_CONTROL_BITS)
+BIT_LIST(ept_vpid, EPT_VPID_CAP_BITS)
+BIT_LIST(basic, VMX_BASIC_BITS)
+BIT_LIST(misc, VMX_MISC_BITS)
+BIT_LIST(feature_control, FEATURE_CONTROL_BITS)
+BIT_LIST(unnamed, NO_BITS)
+#define BITS_OF(list)                                                                              \
     {                                                                                              \
-        0, NULL                                                                                    \
+        numbers_##list, names_##list                                                               \
     }
-static const struct vmx_bit_name bits_pin[] = {PIN_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
-static const struct vmx_bit_name bits_primary[] = {PRIMARY_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
-static const struct vmx_bit_name bits_secondary[] = {SECONDARY_CONTROL_BITS(BIT_NAME)
-                                                         BIT_NAMES_END};
-static const struct vmx_bit_name bits_tertiary[] = {TERTIARY_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
-static const struct vmx_bit_name bits_exit[] = {EXIT_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
-static const struct vmx_bit_name bits_entry[] = {ENTRY_CONTROL_BITS(BIT_NAME) BIT_NAMES_END};
-static const struct vmx_bit_name bits_ept_vpid[] = {EPT_VPID_CAP_BITS(BIT_NAME) BIT_NAMES_END};
-static const struct vmx_bit_name bits_basic[] = {VMX_BASIC_BITS(BIT_NAME) BIT_NAMES_END};
-static const struct vmx_bit_name bits_misc[] = {VMX_MISC_BITS(BIT_NAME) BIT_NAMES_END};
-static const struct vmx_bit_name bits_feature_control[] = {
-    {0, "lock"},
-    {1, "VMX inside SMX operation"},
-    {2, "VMX outside SMX operation"},
-    BIT_NAMES_END,
-};
-static const struct vmx_bit_name bits_unnamed[] = {BIT_NAMES_END};
 
 #define OFFSET(member) offsetof(struct vmx_capabilities, member)
 #define CPUID_WORD(member, leaf, subleaf, reg, state, text)                                        \
-    {text, OFFSET(member), 0, 0, VMX_WORD_FLAGS, bits_unnamed},
+    {text, OFFSET(member), 0, 0, VMX_WORD_FLAGS, BITS_OF(unnamed)},
 #define MSR_WORD(member, msr, gate, mask, kind, bits, text)                                        \
-    {text, OFFSET(member), OFFSET(gate), mask, VMX_WORD_##kind, bits_##bits},
+    {text, OFFSET(member), OFFSET(gate), mask, VMX_WORD_##kind, BITS_OF(bits)},
 #define TRUE_WORD(member, msr, legacy, bits, text)                                                 \
-    {text, OFFSET(member), OFFSET(cpuid_1_ecx), CPUID_1_ECX_VMX, VMX_WORD_CONTROLS, bits_##bits},
+    {text, OFFSET(member), OFFSET(cpuid_1_ecx), CPUID_1_ECX_VMX, VMX_WORD_CONTROLS, BITS_OF(bits)},
 
 const struct vmx_word vmx_word_table[] = {VMX_CPUID_WORDS(CPUID_WORD) VMX_MSR_WORDS(MSR_WORD)
                                               VMX_TRUE_WORDS(TRUE_WORD)};
@@ -78,15 +83,15 @@ uint64_t vmx_word_named_bits(const struct vmx_word *word)
 {
     uint64_t mask = 0;
 
-    for (const struct vmx_bit_name *bit = word->bits; bit->name; bit++)
-        mask |= BIT(bit->bit);
+    VMX_FOR_BITS (bit, word)
+        mask |= BIT(*bit.numbers);
     return mask;
 }
 
 const char *vmx_word_bit_name(const struct vmx_word *word, unsigned bit)
 {
-    for (const struct vmx_bit_name *row = word->bits; row->name; row++)
-        if (row->bit == bit)
-            return row->name;
+    VMX_FOR_BITS (named, word)
+        if (*named.numbers == bit)
+            return named.names;
     return NULL;
 }

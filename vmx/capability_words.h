@@ -2,6 +2,7 @@
  * called, and how they are to be read. Reports, comparisons and merges walk these tables. */
 #pragma once
 
+#include "lib/string.h"
 #include "vmx/capabilities.h"
 
 enum vmx_word_kind {
@@ -13,10 +14,17 @@ enum vmx_word_kind {
     VMX_WORD_STATE, /* set by the firmware, per CPU: printed, never compared */
 };
 
-struct vmx_bit_name {
-    uint8_t bit;
-    const char *name; /* NULL ends a list */
+/* The bits of a word that have a name: their numbers, and behind each other the names. */
+struct vmx_bits {
+    const uint8_t *numbers; /* up to VMX_NO_BIT */
+    const char *names;
 };
+#define VMX_NO_BIT 0xFF
+
+/* Goes through the named bits: *bit.numbers is one's number, bit.names its name. */
+#define VMX_FOR_BITS(bit, word)                                                                    \
+    for (struct vmx_bits bit = (word)->bits; *bit.numbers != VMX_NO_BIT;                           \
+         bit.numbers++, bit.names += strlen(bit.names) + 1)
 
 struct vmx_word {
     const char *name;
@@ -24,7 +32,7 @@ struct vmx_word {
     uint16_t gate_offset;
     uint64_t gate_mask; /* 0: the word is always there */
     enum vmx_word_kind kind;
-    const struct vmx_bit_name *bits;
+    struct vmx_bits bits;
 };
 
 /* A number inside a word. */

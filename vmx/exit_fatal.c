@@ -16,7 +16,7 @@ static void dump_fields(void)
     for (size_t i = 0; i < vmcs_field_count; i++) {
         uint64_t value;
         if (vmcs_read_checked(vmcs_field_table[i].encoding, &value))
-            log_print("  %-34s %016llx\n", vmcs_field_table[i].name, U(value));
+            log_print("  %-34s %016llx\n", vmcs_field_name(&vmcs_field_table[i]), U(value));
     }
 }
 

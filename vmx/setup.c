@@ -165,7 +165,7 @@ static void clear_fields(void)
 {
     uint64_t value;
     for (size_t i = 0; i < vmcs_field_count; i++)
-        if (vmcs_field_table[i].kind != VMCS_READ_ONLY &&
+        if (VMCS_ENCODING_KIND(vmcs_field_table[i].encoding) != VMCS_READ_ONLY &&
             vmcs_read_checked(vmcs_field_table[i].encoding, &value))
             vmcs_write_field((struct vmcs_field){vmcs_field_table[i].encoding}, 0);
 }

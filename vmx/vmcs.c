@@ -6,7 +6,7 @@
 void vmx_field_failed(uint32_t encoding)
 {
     const struct vmcs_field_info *field = vmcs_field_find(encoding);
-    const char *name = field ? field->name : "unlisted field";
+    const char *name = field ? vmcs_field_name(field) : "unlisted field";
     uint64_t number;
 
     /* Without a current VMCS there is no field to hold the number either. */

@@ -241,9 +241,7 @@ VMCS_FIELDS(VMCS_FIELD_ASSERT)
 
 struct vmcs_field_info {
     uint16_t encoding;
-    uint8_t width;    /* enum vmcs_width */
-    uint8_t kind;     /* enum vmcs_kind */
-    const char *name; /* SDM name */
+    uint16_t name; /* for vmcs_field_name */
 };
 
 /* All fields by rising encoding within each width group: 16, 64, 32 bits, natural. */
@@ -252,3 +250,6 @@ extern const size_t vmcs_field_count;
 
 /* The row of an encoding, or NULL for one that the SDM's edition does not list. Pure. */
 const struct vmcs_field_info *vmcs_field_find(uint32_t encoding);
+
+/* The SDM's name of a row. */
+const char *vmcs_field_name(const struct vmcs_field_info *field);

@@ -764,7 +764,7 @@ static void any_single_bit_that_differs_is_one_line(void **state)
     struct vmx_capabilities a = caps_of(SKYLAKE);
     for (size_t i = 0; i < vmx_word_count; i++) {
         const struct vmx_word *word = &vmx_word_table[i];
-        bool legacy = word->kind == VMX_WORD_CONTROLS && !word->bits->name;
+        bool legacy = word->kind == VMX_WORD_CONTROLS && *word->bits.numbers == VMX_NO_BIT;
         unsigned expected = word->kind != VMX_WORD_STATE && !legacy;
         for (unsigned bit = 0; bit < 64; bit++) {
             struct vmx_capabilities b = a;
@@ -789,15 +789,15 @@ static void the_report_names_every_bit_once(void **state)
         const struct vmx_word *word = &vmx_word_table[i];
         if (!vmx_word_present(&caps, word))
             continue;
-        for (const struct vmx_bit_name *bit = word->bits; bit->name; bit++) {
+        VMX_FOR_BITS (bit, word) {
             char wanted[VMX_REPORT_LINE];
             unsigned found = 0;
-            snprintf(wanted, sizeof(wanted), "  %2u ", bit->bit);
+            snprintf(wanted, sizeof(wanted), "  %2u ", *bit.numbers);
             for (unsigned l = 0; l < lines.count; l++) {
                 const char *line = lines.text[l];
-                size_t length = strlen(line), name = strlen(bit->name);
+                size_t length = strlen(line), name = strlen(bit.names);
                 found += !strncmp(line, wanted, 5) && length == 15 + name &&
-                         !strcmp(line + length - name, bit->name);
+                         !strcmp(line + length - name, bit.names);
             }
             assert_int_equal(found, 1);
         }
