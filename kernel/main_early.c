@@ -121,11 +121,13 @@ void main_check_capabilities(void)
 /* The module lies below 4 GiB, which the boot map reaches. */
 static void read_kernel(void)
 {
+    bool is_16 = boot.plan.kind == GUEST_LINUX16;
     const char *why;
     if (linux_image_parse((const uint8_t *)boot.plan.source_start, boot.plan.source_bytes,
-                          &boot.linux_image, &why) != ERROR_NONE)
-        refuse("module %u (role linux) %s; name a Linux kernel in its module2 line in grub.cfg",
-               boot.plan.module + 1, why);
+                          is_16 ? LINUX_ENTRY_16 : LINUX_ENTRY_32, &boot.linux_image,
+                          &why) != ERROR_NONE)
+        refuse("module %u (role linux%s) %s; name a Linux kernel in its module2 line in grub.cfg",
+               boot.plan.module + 1, is_16 ? "16" : "", why);
     facts_find_rsdp(&boot.facts);
 }
 
@@ -133,7 +135,7 @@ void main_plan_guest(void)
 {
     if (roles_plan(&boot.info, boot.options.probe, &boot.plan) != ERROR_NONE)
         refuse("%s", boot.plan.message);
-    if (boot.plan.kind == GUEST_LINUX)
+    if (boot.plan.kind == GUEST_LINUX || boot.plan.kind == GUEST_LINUX16)
         read_kernel();
     boot.guest_cpus = boot.cpus.count;
     if (boot.options.cpus && boot.options.cpus < boot.cpus.count)

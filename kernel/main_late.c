@@ -251,7 +251,8 @@ void main_release(void)
     if (boot.plan.kind == GUEST_LINUX)
         log_info("guest", "launch: Linux at 0x%llx", (unsigned long long)boot.entry.processor.rip);
     else
-        log_info("guest", "launch: real mode at %04x:%04x", boot.plan.entry_cs, boot.plan.entry_ip);
+        log_info("guest", "launch: real mode at %04x:%04llx", boot.entry.processor.cs.selector,
+                 (unsigned long long)boot.entry.processor.rip);
     log_release_serial();
     __atomic_store_n(&stage, STAGE_GUEST, __ATOMIC_RELEASE);
     wait_for_guests();

@@ -1,7 +1,8 @@
-/* What a bzImage says of itself: the setup header that the Linux boot protocol puts at offset 0x1F1
- * of the file. Protocol 2.06 or later (Linux 2.6.22), started at its 32-bit entry. Pure; no byte of
- * the file is believed. Source: Linux, Documentation/arch/x86/boot.rst, "The Real-Mode Kernel
- * Header"; layout: arch/x86/include/uapi/asm/bootparam.h. */
+/* What a kernel's file says of itself: the setup header that the Linux boot protocol puts at offset
+ * 0x1F1. For the 32-bit entry a bzImage of protocol 2.06 or later (Linux 2.6.22); for the 16-bit
+ * one all from protocol 2.00 on, a zImage too. Pure; no byte of the file is believed. Source:
+ * Linux, Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"; layout:
+ * arch/x86/include/uapi/asm/bootparam.h. */
 #pragma once
 
 #include "base/error.h"
@@ -58,11 +59,30 @@ struct linux_header {
 _Static_assert(LINUX_HEADER_OFFSET + sizeof(struct linux_header) == 0x26C, "ends as 2.15 does");
 
 #define LINUX_LOAD_HIGH     0x01u
-#define LINUX_LOAD_USE_HEAP 0x80u /* for the real-mode part, which does not run */
+#define LINUX_LOAD_USE_HEAP 0x80u /* for the real-mode part: heap_end_ptr is good */
+
+#define LINUX_SETUP_SECTS_MAX 64u /* the setup part, its data and its heap share a segment */
+
+enum linux_version { /* of the protocol: the first that has ... */
+                     LINUX_VERSION_2_00 = 0x200,
+                     LINUX_VERSION_2_01 = 0x201, /* heap_end_ptr */
+                     LINUX_VERSION_2_02 =
+                         0x202, /* cmd_line_ptr; the setup part stays where it was put */
+                     LINUX_VERSION_2_03 = 0x203, /* initrd_addr_max */
+                     LINUX_VERSION_2_04 = 0x204, /* syssize of 4 bytes */
+                     LINUX_VERSION_2_05 = 0x205, /* relocatable_kernel */
+                     LINUX_VERSION_2_06 = 0x206, /* cmdline_size */
+                     LINUX_VERSION_2_08 = 0x208, /* payload_offset, payload_length */
+                     LINUX_VERSION_2_10 = 0x20A, /* pref_address, init_size, min_alignment */
+};
+
+enum linux_entry { LINUX_ENTRY_32, LINUX_ENTRY_16 };
 
 /* All sizes in bytes. */
 struct linux_image {
+    enum linux_entry entry;    /* as it was read for */
     uint16_t version;          /* of the protocol, 0x020A is 2.10 */
+    bool high;                 /* a bzImage: loaded at 1 MiB or above; else at 64 KiB */
     bool relocatable;          /* else it runs at pref_address alone */
     uint64_t setup_bytes;      /* where the protected-mode part begins in the file */
     uint64_t payload_bytes;    /* the rest of the file: what is to be copied */
@@ -77,11 +97,13 @@ struct linux_image {
 };
 
 /* Reads the header of a file of `bytes` bytes, of which at most the first LINUX_HEADER_LIMIT are
- * looked at. ERROR_MALFORMED or ERROR_UNSUPPORTED, and `*why` is the end of a sentence that begins
- * with the file's name: "is no bzImage". A file that is longer than its header says is good (a
- * signature may follow). The checksum of protocol 2.08 is not looked at: a file that was signed
- * after it had been built (Debian's) breaks it, newer kernels have none, and the kernel checks its
- * compressed part itself. Before 2.10 no header says what the kernel needs: four times its
- * size in the file is assumed (it is compressed to about a third, and is unpacked above itself). */
-MUST_CHECK enum error linux_image_parse(const uint8_t *file, uint64_t bytes,
+ * looked at, to enter it at `entry`. ERROR_MALFORMED or ERROR_UNSUPPORTED, and `*why` is the end of
+ * a sentence that begins with the file's name: "is no bzImage". A file that is longer than its
+ * header says is good (a signature may follow), and so is one whose last 16 bytes are not all there
+ * (the header counts in 16 bytes). The checksum of protocol 2.08 is not looked at: a file that was
+ * signed after it had been built (Debian's) breaks it, newer kernels have none, and the kernel
+ * checks its compressed part itself. Before 2.10 no header says what the kernel needs: four times
+ * its size in the file is assumed (it is compressed to about a third, and is unpacked above
+ * itself). */
+MUST_CHECK enum error linux_image_parse(const uint8_t *file, uint64_t bytes, enum linux_entry entry,
                                         struct linux_image *out, const char **why);

@@ -96,6 +96,17 @@ static enum error plan_linux(const struct bootinfo *info, const char *arguments,
     return ERROR_NONE;
 }
 
+static enum error plan_linux16(const struct bootinfo *info, const char *arguments,
+                               struct guest_plan *plan)
+{
+    if (info->efi32_table_present || info->efi64_table_present)
+        return refuse(plan, ERROR_UNSUPPORTED,
+                      "module %u: role linux16 calls a BIOS, and this machine was started by UEFI; "
+                      "write \"linux\" instead in grub.cfg",
+                      number_of(plan));
+    return plan_linux(info, arguments, plan);
+}
+
 /* One row a role. `plan` gets the rest of the module's string; source, kind and module are set. */
 static const struct role {
     const char *name;
@@ -104,11 +115,13 @@ static const struct role {
 } roles[] = {
     {"realmode", GUEST_REALMODE, plan_realmode},
     {"linux", GUEST_LINUX, plan_linux},
+    {"linux16", GUEST_LINUX16, plan_linux16},
     {"initrd", GUEST_NONE, NULL},
 };
 
 #define KNOWN_ROLES                                                                                \
-    "linux [command line]\", \"module2 FILE initrd\" or \"module2 FILE realmode [addr=0x7c00]"
+    "linux|linux16 [command line]\", \"module2 FILE initrd\" or \"module2 FILE realmode "          \
+    "[addr=0x7c00]"
 
 static const struct role *find_role(struct word name)
 {
@@ -189,7 +202,7 @@ static enum error check_together(struct guest_plan *out)
         return refuse(out, ERROR_NOT_FOUND,
                       "no guest: add \"module2 /boot/vmlinuz linux\" or \"module2 /boot/guest.bin "
                       "realmode\" to the Orlop entry in grub.cfg");
-    if (out->kind != GUEST_LINUX && out->initrd_count)
+    if (out->kind != GUEST_LINUX && out->kind != GUEST_LINUX16 && out->initrd_count)
         return refuse(
             out, ERROR_MALFORMED,
             "module %u: an initrd is for a Linux guest; take this line, or module %u, out "

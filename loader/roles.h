@@ -12,7 +12,7 @@
 #define REALMODE_LOWEST_ADDR  0x600u   /* past the IVT, the BIOS data area and its neighbour */
 #define REALMODE_END_ADDR     0xA0000u /* 640 KiB, or less where the BIOS keeps the top */
 
-enum guest_kind { GUEST_NONE, GUEST_REALMODE, GUEST_LINUX };
+enum guest_kind { GUEST_NONE, GUEST_REALMODE, GUEST_LINUX, GUEST_LINUX16 };
 
 /* Real-mode guests find the BIOS alive; others are told what they need by their boot protocol. */
 static inline bool guest_has_bios(enum guest_kind kind) { return kind == GUEST_REALMODE; }
@@ -26,7 +26,7 @@ struct guest_plan {
     uint64_t load_address; /* guest-physical; aligned to 16 bytes */
     uint16_t entry_cs;     /* CS is this segment, IP this offset */
     uint16_t entry_ip;
-    /* linux */
+    /* linux, linux16 */
     const char *command_line; /* in bootinfo */
     uint32_t initrd_count;
     uint32_t

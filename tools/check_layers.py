@@ -2,8 +2,8 @@
 """Checks what the tree promises about includes (docs/design.md, the flow is the tree):
 
 - an include is root-relative, and goes to the file's own folder or to a lower level;
-- nobody includes debug/; only the start, kernel/main.c and its parts kernel/main_*, may include
-  everything, and nobody else includes a part of it;
+- nobody includes debug/; only the start, kernel/main.c and its parts kernel/main_* and
+  kernel/guest_*, may include everything, and nobody else includes a part of it;
 - a .c file includes its own header first;
 - every header compiles alone, with each compiler that is installed.
 """
@@ -22,7 +22,7 @@ LEVELS = {
     "drivers/serial": 2, "drivers/pci": 2, "drivers/video": 2, "boot": 2, "acpi": 2, "mm": 2,
     "kernel": 3, "vcpu": 3, "vmx": 4, "iommu": 4, "loader": 5, "guest": 5, "debug": 6,
 }
-START = re.compile(r"kernel/main(_\w+)?\.[ch]")
+START = re.compile(r"kernel/(main(_\w+)?|guest_\w+)\.[ch]")
 FREESTANDING = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "limits.h", "stdalign.h",
                 "stdnoreturn.h"}
 COMPILERS = ("gcc", "clang")

@@ -4,19 +4,34 @@
 #include "base/x86/eflags.h"
 #include "base/x86/segment.h"
 
-#define BOOT_SECTOR_STACK 0x7C00
-#define REAL_IDT_LIMIT    0x3FF
-#define FLAT_LIMIT        0xFFFFFFFF
+#define BOOT_SECTOR_STACK   0x7C00
+#define REAL_IDT_LIMIT      0x3FF
+#define LINUX_SETUP_SEGMENT 0x20 /* 512 bytes: the sector that is not run */
+#define FLAT_LIMIT          0xFFFFFFFF
+
+static void set_segment(struct reset_segment *segment, uint16_t selector)
+{
+    segment->selector = selector;
+    segment->base = (uint64_t)selector << 4;
+}
 
 /* SDM vol. 3B, 21.1 "Real-Address Mode". */
 struct entry_state entry_state_boot_sector(uint64_t cr0, uint16_t cs, uint16_t ip, uint8_t drive)
 {
     struct entry_state entry = {.processor = reset_state_after_init(cr0, drive),
                                 .rsp = BOOT_SECTOR_STACK};
-    entry.processor.cs.selector = cs;
-    entry.processor.cs.base = (uint64_t)cs << 4;
+    set_segment(&entry.processor.cs, cs);
     entry.processor.rip = ip;
     entry.processor.idtr_limit = REAL_IDT_LIMIT;
+    return entry;
+}
+
+struct entry_state entry_state_linux16(uint64_t cr0, uint16_t segment, uint16_t stack)
+{
+    struct entry_state entry =
+        entry_state_boot_sector(cr0, (uint16_t)(segment + LINUX_SETUP_SEGMENT), 0, 0);
+    set_segment(&entry.processor.data, segment);
+    entry.rsp = stack;
     return entry;
 }
 

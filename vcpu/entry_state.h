@@ -18,6 +18,11 @@ struct entry_state entry_state_boot_sector(uint64_t cr0, uint16_t cs, uint16_t i
  * segments by the GDT at `gdt`, ESI = `params`, interrupts off. */
 struct entry_state entry_state_linux(uint64_t cr0, uint32_t entry, uint32_t params, uint32_t gdt);
 
+/* As the Linux boot protocol asks for at the 16-bit entry: real mode behind the first sector at
+ * `segment`, which all other segments are too, the stack below `stack` in it, the BIOS's interrupt
+ * table, interrupts off. */
+struct entry_state entry_state_linux16(uint64_t cr0, uint16_t segment, uint16_t stack);
+
 /* The selectors that the Linux boot protocol names (__BOOT_CS, __BOOT_DS); the GDT ends behind. */
 #define ENTRY_LINUX_CODE      0x10
 #define ENTRY_LINUX_DATA      0x18

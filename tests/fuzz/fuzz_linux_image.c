@@ -11,10 +11,13 @@ static bool is_power_of_two(uint64_t value) { return value != 0 && (value & (val
 
 static void check_image(const struct linux_image *image, uint64_t bytes)
 {
-    CHECK(image->version >= 0x206);
+    bool is_16 = image->entry == LINUX_ENTRY_16;
+    CHECK(image->version >= (is_16 ? 0x200 : 0x206));
+    CHECK(is_16 || image->high);
+    CHECK(!is_16 || image->setup_bytes <= 65 * 512);
     CHECK(image->setup_bytes + image->payload_bytes == bytes && image->setup_bytes < bytes);
     CHECK(image->setup_bytes % LINUX_SECTOR_BYTES == 0 && image->setup_bytes > LINUX_HEADER_LIMIT);
-    CHECK(image->payload_bytes >= 16 && image->init_size >= 16);
+    CHECK(image->payload_bytes >= 1 && image->init_size >= 1);
     CHECK(image->pref_address >= LINUX_LOWEST_LOAD && image->pref_address < GIB(4));
     CHECK(image->pref_address % PAGE_SIZE == 0);
     CHECK(is_power_of_two(image->alignment) && is_power_of_two(image->min_alignment));
@@ -43,7 +46,8 @@ static void make_head(uint8_t *head, const unsigned char *changes, size_t bytes)
 }
 
 /* The first eight bytes: the file's size. With an odd one the rest is the file, and its end is
- * watched, in a block of its own; else the rest changes a good header. */
+ * watched, in a block of its own; else the rest changes a good header. The size's second bit
+ * chooses the entry. */
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
 {
     static struct linux_image image;
@@ -54,7 +58,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
     memcpy(&file_bytes, data, sizeof(file_bytes));
     data += sizeof(file_bytes);
     bytes -= sizeof(file_bytes);
-    bool raw = file_bytes & 1;
+    uint64_t wish = file_bytes;
+    bool raw = wish & 1;
     if (raw && bytes < LINUX_HEADER_LIMIT)
         file_bytes = bytes;
     unsigned char *head = calloc(1, raw && bytes ? bytes : LINUX_HEADER_LIMIT);
@@ -62,7 +67,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
         memcpy(head, data, bytes);
     else
         make_head(head, data, bytes);
-    enum error error = linux_image_parse(head, file_bytes, &image, &why);
+    enum linux_entry entry = wish & 2 ? LINUX_ENTRY_16 : LINUX_ENTRY_32;
+    enum error error = linux_image_parse(head, file_bytes, entry, &image, &why);
     CHECK((error == ERROR_NONE) == (why == NULL));
     CHECK(error == ERROR_NONE || error == ERROR_MALFORMED || error == ERROR_UNSUPPORTED);
     if (error == ERROR_NONE)

@@ -16,6 +16,7 @@ static struct memory_map map;
 static struct linux_image image;
 static struct linux_source sources[BOOTINFO_MAX_MODULES];
 static struct linux_plan plan;
+static uint64_t low_end;
 
 /* The next `bytes` bytes as a number; zeroes behind the end. */
 static uint64_t take(struct input *input, size_t bytes)
@@ -45,7 +46,10 @@ static void take_image(struct input *input)
     if (image.min_alignment == 0)
         image.min_alignment = 1;
     image.pref_address = (take(input, 3) % 0xFFF00 + 0x100) * PAGE_SIZE;
-    image.setup_bytes = 1024;
+    image.setup_bytes = 512 * (1 + take(input, 1) % 65);
+    image.entry = take(input, 1) % 2 ? LINUX_ENTRY_16 : LINUX_ENTRY_32;
+    image.high = image.entry == LINUX_ENTRY_32 || take(input, 1) % 2;
+    image.version = image.entry == LINUX_ENTRY_32 ? 0x20F : 0x200 + (uint16_t)take(input, 1) % 16;
     image.payload_bytes = 1 + take(input, 4) % MIB(64);
     image.init_size = take(input, 4) % (take(input, 1) % 2 ? GIB(4) : MIB(64));
     image.initrd_max = take(input, 4) + 1;
@@ -86,19 +90,45 @@ static bool is_usable(uint64_t base, uint64_t bytes)
     return memory_map_type_of(&map, base, base + bytes) == MEMORY_USABLE && base + bytes <= GIB(4);
 }
 
-static void check_places(unsigned count)
+static uint64_t low_bytes(void)
 {
-    CHECK(is_usable(plan.kernel_at, plan.kernel_bytes));
+    return image.entry == LINUX_ENTRY_16 ? LINUX16_LOW_BYTES : LINUX_LOW_BYTES;
+}
+
+static void check_kernel_16(void)
+{
+    CHECK(plan.kernel_at == (image.high ? MIB(1) : 0x10000));
+    CHECK(plan.kernel_bytes >= image.payload_bytes);
+    CHECK(image.version < 0x20A || is_usable(image.pref_address, image.init_size) ||
+          image.init_size == 0);
+    CHECK(plan.low_at >= 0x10000 && plan.low_at <= 0x90000);
+    CHECK(plan.low_at + LINUX16_LOW_BYTES <= low_end);
+    CHECK(image.version >= 0x202 || plan.low_at == 0x90000);
+    CHECK(plan.command_line_at == plan.low_at + LINUX16_STACK);
+    CHECK(!meet(plan.initrd_at, plan.initrd_bytes, image.pref_address, image.init_size));
+}
+
+static void check_kernel_32(unsigned count)
+{
     CHECK(plan.kernel_bytes >= image.init_size && plan.kernel_bytes >= image.payload_bytes);
     CHECK(plan.kernel_at >= image.pref_address);
     CHECK(image.relocatable || plan.kernel_at == image.pref_address);
     CHECK(plan.kernel_at % plan.kernel_alignment == 0);
     CHECK(plan.kernel_alignment <= image.alignment && plan.kernel_alignment >= image.min_alignment);
-    CHECK(is_usable(plan.low_at, LINUX_LOW_BYTES) && plan.low_at >= PAGE_SIZE);
-    CHECK(!meet(plan.low_at, LINUX_LOW_BYTES, plan.kernel_at, plan.kernel_bytes));
     for (unsigned i = 0; i < count; i++)
         CHECK(!meet(plan.low_at, LINUX_LOW_BYTES, sources[i].start,
                     sources[i].end - sources[i].start));
+}
+
+static void check_places(unsigned count)
+{
+    if (image.entry == LINUX_ENTRY_16)
+        check_kernel_16();
+    else
+        check_kernel_32(count);
+    CHECK(is_usable(plan.kernel_at, plan.kernel_bytes));
+    CHECK(is_usable(plan.low_at, low_bytes()) && plan.low_at >= PAGE_SIZE);
+    CHECK(!meet(plan.low_at, low_bytes(), plan.kernel_at, plan.kernel_bytes));
     CHECK((plan.initrd_bytes != 0) == (count > 1));
     if (count == 1)
         return;
@@ -106,7 +136,7 @@ static void check_places(unsigned count)
     CHECK(is_usable(plan.initrd_at, plan.initrd_bytes));
     CHECK(plan.initrd_at + plan.initrd_bytes <= image.initrd_max);
     CHECK(!meet(plan.initrd_at, plan.initrd_bytes, plan.kernel_at, plan.kernel_bytes));
-    CHECK(!meet(plan.initrd_at, plan.initrd_bytes, plan.low_at, LINUX_LOW_BYTES));
+    CHECK(!meet(plan.initrd_at, plan.initrd_bytes, plan.low_at, low_bytes()));
 }
 
 /* What a move reads was written by no earlier one, but for a whole piece that was parked there. */
@@ -129,7 +159,9 @@ static void check_moves(void)
         const struct move *move = &plan.moves[i];
         CHECK(is_usable(move->to, move->bytes) && move->bytes != 0);
         CHECK(move->to != move->from);
-        CHECK(!meet(move->to, move->bytes, plan.low_at, LINUX_LOW_BYTES));
+        bool setup = image.entry == LINUX_ENTRY_16 && move->to == plan.low_at;
+        CHECK(setup || !meet(move->to, move->bytes, plan.low_at, low_bytes()));
+        CHECK(!setup || move->bytes == image.setup_bytes);
         check_read(i);
     }
 }
@@ -155,8 +187,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
     take_image(&input);
     take_map(&input);
     uint32_t line_bytes = (uint32_t)take(&input, 2);
+    low_end = take(&input, 2) * 16;
     unsigned count = take_sources(&input);
-    enum error error = linux_place(&image, &map, sources, count, line_bytes, &plan, &why);
+    enum error error = linux_place(&image, &map, low_end, sources, count, line_bytes, &plan, &why);
     CHECK((error == ERROR_NONE) == (why == NULL));
     CHECK(error == ERROR_NONE || error == ERROR_NO_SPACE || error == ERROR_MALFORMED);
     if (error)

@@ -54,11 +54,29 @@ static void linux_starts_in_flat_protected_mode(void **state)
     assert_int_equal(processor->rdx, 0);
 }
 
+/* boot.rst, "Running the Kernel". */
+static void linux16_starts_behind_its_first_sector(void **state)
+{
+    (void)state;
+    struct entry_state entry = entry_state_linux16(CR0_ET | CR0_CD | CR0_PE, 0x8F00, 0x9800);
+    const struct reset_state *processor = &entry.processor;
+    assert_segment(&processor->cs, 0x8F20, 0x8F200, 0xFFFF, 0x9B);
+    assert_segment(&processor->data, 0x8F00, 0x8F000, 0xFFFF, 0x93);
+    assert_int_equal(processor->rip, 0);
+    assert_int_equal(processor->rflags, RFLAGS_FIXED);
+    assert_int_equal(processor->cr0, CR0_ET | CR0_CD);
+    assert_int_equal(processor->idtr_base, 0);
+    assert_int_equal(processor->idtr_limit, 0x3FF);
+    assert_int_equal(entry.rsp, 0x9800);
+    assert_int_equal(processor->rdx, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_boot_sector_starts_as_from_the_bios),
         cmocka_unit_test(linux_starts_in_flat_protected_mode),
+        cmocka_unit_test(linux16_starts_behind_its_first_sector),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

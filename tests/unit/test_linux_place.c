@@ -10,7 +10,8 @@
 
 #include "tests/unit/random.h"
 
-/* A machine of 2 MiB, as bytes. What may be used is drawn in units of 1 KiB. */
+/* A machine of 2 MiB, as bytes. For the 16-bit entry the second model is below. What may be used is
+ * drawn in units of 1 KiB. */
 #define BYTES MIB(2)
 #define UNIT  KIB(1)
 #define UNITS (BYTES / UNIT)
@@ -24,13 +25,14 @@ static struct linux_image image;
 static struct linux_source sources[BOOTINFO_MAX_MODULES];
 static unsigned count;
 static uint32_t line_bytes;
+static uint64_t low_end = KIB(640);
 static struct linux_plan plan;
 static const char *why;
 
 static enum error place(void)
 {
     memset(&plan, 0xA5, sizeof(plan));
-    enum error error = linux_place(&image, &map, sources, count, line_bytes, &plan, &why);
+    enum error error = linux_place(&image, &map, low_end, sources, count, line_bytes, &plan, &why);
     assert_true((error == ERROR_NONE) == (why == NULL));
     return error;
 }
@@ -528,6 +530,138 @@ static void nothing_goes_above_four_gib(void **state)
     assert_int_equal(plan.missing_bytes, GIB(16));
 }
 
+/* --- the 16-bit entry --- */
+
+/* A bzImage of protocol 2.15 that unpacks itself where it is put. */
+static void make_world_16(void)
+{
+    make_world();
+    set_usable(0x9FC00, MIB(1), false);
+    set_usable(0, 0x9FC00, true);
+    make_map();
+    low_end = 0x9FC00;
+    image.entry = LINUX_ENTRY_16;
+    image.version = 0x20F;
+    image.high = true;
+}
+
+/* The file's parts are where the protocol has them, and the rest of memory is as it was. */
+static void assert_files_arrive(void)
+{
+    carry_out();
+    memcpy(expected, before, BYTES);
+    const uint8_t *setup = before + sources[0].start, *initrd = before + sources[1].start;
+    memcpy(expected + plan.low_at, setup, image.setup_bytes);
+    memcpy(expected + plan.kernel_at, setup + image.setup_bytes, image.payload_bytes);
+    assert_memory_equal(expected + plan.low_at, setup, image.setup_bytes);
+    memcpy(expected + plan.initrd_at, initrd, plan.initrd_bytes);
+    assert_memory_equal(memory, expected, BYTES);
+}
+
+static void the_16_bit_entry_is_planned_as_the_protocol_has_it(void **state)
+{
+    (void)state;
+    make_world_16();
+    assert_int_equal(place(), ERROR_NONE);
+    assert_int_equal(plan.low_at, 0x90000);
+    assert_int_equal(plan.command_line_at, 0x99800);
+    assert_int_equal(plan.kernel_at, MIB(1));
+    assert_int_equal(plan.initrd_at, MIB(2) - KIB(72));
+    assert_files_arrive();
+    image.high = false; /* a zImage is below its setup part */
+    assert_int_equal(place(), ERROR_NONE);
+    assert_int_equal(plan.kernel_at, 0x10000);
+    assert_int_equal(plan.low_at, 0x90000);
+    assert_files_arrive();
+    image.version = 0x200;
+    assert_int_equal(place(), ERROR_NONE);
+    assert_files_arrive();
+}
+
+/* A card's firmware, or an EBDA, takes the top of conventional memory. */
+static void the_setup_part_stays_below_the_bios(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t low_end, low_at;
+    } ends[] = {{KIB(640), 0x90000},
+                {0x9A000, 0x90000},
+                {0x99FFF, 0x8F000},
+                {0x8C400, 0x82000},
+                {0x1A000, 0x10000},
+                {0x19FFF, 0},
+                {0, 0}};
+    for (unsigned i = 0; i < ARRAY_SIZE(ends); i++) {
+        make_world_16();
+        low_end = ends[i].low_end;
+        for (image.version = 0x201; image.version <= 0x202; image.version++) {
+            bool fits = image.version >= 0x202 ? ends[i].low_at : ends[i].low_at == 0x90000;
+            assert_int_equal(place(), fits ? ERROR_NONE : ERROR_NO_SPACE);
+            if (fits)
+                assert_int_equal(plan.low_at, ends[i].low_at);
+            else
+                assert_string_equal(why,
+                                    "no usable memory below 640 KiB for the kernel's setup part");
+        }
+    }
+    make_world_16();
+    set_usable(0x91000, 0x92000, false); /* the map may say less than the BIOS's data area */
+    make_map();
+    assert_int_equal(place(), ERROR_NONE);
+    assert_int_equal(plan.low_at, 0x87000);
+    image.high = false; /* a zImage that reaches into the only place left */
+    image.payload_bytes = KIB(480);
+    sources[0].end = sources[0].start + image.setup_bytes + image.payload_bytes;
+    sources[1] = (struct linux_source){MIB(1) + KIB(600), MIB(1) + KIB(660)};
+    image.init_size = KIB(100);
+    assert_int_equal(place(), ERROR_NO_SPACE);
+}
+
+/* Where the kernel unpacks itself there is memory, and no initrd. */
+static void room_to_unpack_is_kept(void **state)
+{
+    (void)state;
+    make_world_16();
+    image.pref_address = MIB(1) + KIB(512);
+    image.init_size = KIB(512);
+    assert_int_equal(place(), ERROR_NONE);
+    assert_int_equal(plan.initrd_at, sources[1].start);
+    assert_files_arrive();
+    sources[1] = (struct linux_source){MIB(1) + KIB(600), MIB(1) + KIB(660)}; /* must not stay */
+    assert_int_equal(place(), ERROR_NONE);
+    assert_int_equal(plan.initrd_at, MIB(1) + KIB(512 - 60));
+    image.init_size = KIB(513);
+    assert_int_equal(place(), ERROR_NO_SPACE);
+    assert_string_equal(why, "no usable memory for the kernel");
+    image.version = 0x209; /* an estimate */
+    assert_int_equal(place(), ERROR_NONE);
+    set_usable(MIB(1) + KIB(60), MIB(1) + KIB(64), false);
+    make_map();
+    assert_int_equal(place(), ERROR_NO_SPACE);
+    assert_string_equal(why, "no usable memory for the kernel");
+}
+
+/* What the boot loader put below 640 KiB is moved out of the setup part's way. */
+static void files_may_lie_where_the_setup_part_goes(void **state)
+{
+    (void)state;
+    make_world_16();
+    sources[1] = (struct linux_source){0x8F000, 0x9B000};
+    assert_int_equal(place(), ERROR_NONE);
+    assert_int_equal(plan.low_at, 0x90000);
+    assert_files_arrive();
+    sources[0] = (struct linux_source){0x88000, 0x88000 + 1024 + KIB(64)};
+    sources[1] = (struct linux_source){MIB(1) + KIB(8), MIB(1) + KIB(208)};
+    assert_int_equal(place(), ERROR_NONE);
+    assert_files_arrive();
+    line_bytes = 2047;
+    assert_int_equal(place(), ERROR_NONE);
+    line_bytes++;
+    image.command_line_max = UINT32_MAX;
+    assert_int_equal(place(), ERROR_NO_SPACE);
+    assert_string_equal(why, "the kernel's command line is too long");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,6 +673,10 @@ int main(void)
         cmocka_unit_test(a_command_line_is_as_long_as_kernel_and_page_allow),
         cmocka_unit_test(sources_that_cannot_be_are_refused),
         cmocka_unit_test(nothing_goes_above_four_gib),
+        cmocka_unit_test(the_16_bit_entry_is_planned_as_the_protocol_has_it),
+        cmocka_unit_test(the_setup_part_stays_below_the_bios),
+        cmocka_unit_test(room_to_unpack_is_kept),
+        cmocka_unit_test(files_may_lie_where_the_setup_part_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

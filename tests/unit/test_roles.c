@@ -136,7 +136,8 @@ static void no_module_says_what_to_add(void **state)
 }
 
 #define KNOWN_ROLES                                                                                \
-    "linux [command line]\", \"module2 FILE initrd\" or \"module2 FILE realmode [addr=0x7c00]\" "  \
+    "linux|linux16 [command line]\", \"module2 FILE initrd\" or \"module2 FILE realmode "          \
+    "[addr=0x7c00]\" "                                                                             \
     "in grub.cfg"
 
 static void unknown_and_missing_roles_are_named(void **state)
@@ -176,6 +177,24 @@ static void linux_has_a_command_line_and_initrds(void **state)
     assert_int_equal(plan.initrd_count, 2);
     assert_int_equal(plan.initrds[0], 0);
     assert_int_equal(plan.initrds[1], 2);
+}
+
+static void linux16_is_the_same_where_there_is_a_bios(void **state)
+{
+    (void)state;
+    one_module("linux16 vga=normal quiet", 512);
+    add_module("initrd", 32);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    assert_int_equal(plan.kind, GUEST_LINUX16);
+    assert_string_equal(plan.command_line, "vga=normal quiet");
+    assert_int_equal(plan.initrd_count, 1);
+    info.efi64_table_present = true;
+    assert_refused(ERROR_UNSUPPORTED,
+                   "module 1: role linux16 calls a BIOS, and this machine was started by UEFI; "
+                   "write \"linux\" instead in grub.cfg");
+    info.efi64_table_present = false;
+    info.efi32_table_present = true;
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_UNSUPPORTED);
 }
 
 static void an_initrd_wants_a_linux(void **state)
@@ -272,6 +291,7 @@ int main(void)
         cmocka_unit_test(no_module_says_what_to_add),
         cmocka_unit_test(unknown_and_missing_roles_are_named),
         cmocka_unit_test(linux_has_a_command_line_and_initrds),
+        cmocka_unit_test(linux16_is_the_same_where_there_is_a_bios),
         cmocka_unit_test(an_initrd_wants_a_linux),
         cmocka_unit_test(two_guests_are_refused),
         cmocka_unit_test(empty_cut_and_too_many_modules_are_refused),
