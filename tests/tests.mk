@@ -16,8 +16,17 @@ $(B)/bios-relocking.bin: tools/relocking_bios.py /usr/share/bochs/BIOS-bochs-lat
 
 # All that the boot tests boot.
 .PHONY: boot-files unit-programs
-boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf \
-    $(B)/bios-relocking.bin $(B)/bochs_clock.so guests linux-tests
+# Programs that others wrote, and that are started by the Linux boot protocol.
+OTHERS := $(L)/memtest.bin $(L)/memtest32.bin $(L)/ipxe.lkrn
+$(OTHERS): $(L)/%:
+	$(Q)$(LINUX_GUEST) $(basename $(@F))
+BROKEN := $(addprefix $(B)/broken/,cut.bin large-setup.bin bad-address.bin)
+$(BROKEN): $(L)/memtest.bin tests/boot/broken.py
+	$(call say,BREAK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PYTHON) tests/boot/broken.py $< $@
+boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf $(B)/bios-relocking.bin \
+    $(B)/bochs_clock.so $(OTHERS) $(BROKEN) guests linux-tests
 
 # What the Linux guests of the tests do: tests/linux/NAME/run is run in the initramfs
 # build/linux/NAME.img, with the programs that are beside it in C, linked statically.

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Fetches what the Linux guest is made of, once, from the host's own apt.
+"""Fetches what the Linux guest is made of, and programs for tests, once, from the host's own apt.
 
 The stock kernel of the distribution (Debian: what linux-image-cloud-amd64 depends on, Ubuntu:
-linux-image-virtual) and busybox-static are downloaded and unpacked into a folder; nothing is
-installed. The links `vmlinuz`, `vmlinuz-full` and `busybox` there say what has been fetched. A .deb
-that already lies there is used as it is.
+linux-image-virtual), busybox-static and others are downloaded and unpacked into a folder; nothing is
+installed. The links `vmlinuz`, `vmlinuz-full`, `busybox` and so on there say what has been fetched. A
+.deb that already lies there is used as it is.
 
 With a terminal it shows the line and its size, and asks; as root without one it goes on; otherwise
 it prints the line and stops.
@@ -25,8 +25,20 @@ WANTED = {
     "kernel": ("linux-image-cloud-amd64", "linux-image-virtual"),
     "kernel-full": ("linux-image-amd64", "linux-image-generic"),
     "busybox": ("busybox-static",),
+    "memtest": ("memtest86+",),
+    "memtest32": ("memtest86+",),
+    "ipxe": ("ipxe",),
 }
-LINKS = {"kernel": "vmlinuz", "kernel-full": "vmlinuz-full", "busybox": "busybox"}
+LINKS = {"kernel": "vmlinuz", "kernel-full": "vmlinuz-full", "busybox": "busybox",
+         "memtest": "memtest.bin", "memtest32": "memtest32.bin", "ipxe": "ipxe.lkrn"}
+# Where the thing is in its package; and its name in our folder, where it is not the package's.
+FILES = {
+    "kernel": ("boot/vmlinuz-*",), "kernel-full": ("boot/vmlinuz-*",),
+    "busybox": ("bin/busybox", "usr/bin/busybox"),
+    "memtest": ("boot/memtest86+x64.bin",), "memtest32": ("boot/memtest86+ia32.bin",),
+    "ipxe": ("boot/ipxe.lkrn", "usr/lib/ipxe/ipxe.lkrn"),
+}
+NAMES = {"busybox": "busybox-static", "ipxe": "ipxe-debian.lkrn"}
 DEEPEST = 4  # a package that stands for the newest kernel may name another such package
 
 
@@ -106,6 +118,7 @@ def _deb(folder, fields):
 
 
 def _download(folder, packages):
+    packages = list({fields["Package"]: fields for fields in packages}.values())
     names = [f"{fields['Package']}={fields['Version']}" for fields in packages]
     # Without this, apt as root warns that its own user cannot write to the folder.
     sandbox = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
@@ -124,21 +137,17 @@ def _unpack(folder, thing, deb):
         tree = pathlib.Path(unpacked)
         if subprocess.run(["dpkg-deb", "-x", deb, tree], check=False).returncode:
             raise FetchError(f"dpkg-deb cannot unpack {deb}")
-        if thing == "busybox":
-            target, files = "busybox-static", [tree / "bin/busybox", tree / "usr/bin/busybox"]
-        else:
-            files = list((tree / "boot").glob("vmlinuz-*"))
-            target = files[0].name if files else ""
+        files = [file for pattern in FILES[thing] for file in tree.glob(pattern)]
         file = next((file for file in files if file.is_file()), None)
         if not file:
             raise FetchError(f"{deb} does not hold what is looked for")
+        target = NAMES.get(thing, file.name)
         shutil.move(file, folder / target)
         if thing == "kernel":
             _keep_modules(tree, folder)
     link = folder / LINKS[thing]
     link.unlink(missing_ok=True)
     link.symlink_to(target)
-    deb.unlink()
 
 
 def _keep_modules(tree, folder):
@@ -160,11 +169,15 @@ def fetch(folder, things):
     to_download = [fields for fields in found.values() if not _deb(folder, fields)]
     if to_download:
         _download(folder, to_download)
+    used = set()
     for thing, fields in found.items():
         deb = _deb(folder, fields)
         if not deb:
             raise FetchError(f"apt-get did not leave a file of {fields['Package']} in {folder}")
         _unpack(folder, thing, deb)
+        used.add(deb)
+    for deb in used:
+        deb.unlink()
 
 
 def main():

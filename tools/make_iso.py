@@ -27,7 +27,6 @@ MENU_MODULES = (
     "lsmmap lspci net pxe tftp"
 )
 DIRECT_MODULES = "biosdisk iso9660 multiboot2 boot"
-DIRECT_LINUX_MODULES = "biosdisk iso9660 linux boot"
 FIXED_EPOCH = 946684800  # a tree without git: 2000-01-01
 VOLUME = "ORLOP"
 # Of a kernel on a medium for people: its messages and a shell on the screen and on COM1.
@@ -152,10 +151,10 @@ def grub_commands(elf_name, options, modules):
     return "".join(" ".join(map(_grub_word, line)) + "\n" for line in lines)
 
 
-def linux_modules(kernel, initrds, command_line):
+def linux_modules(kernel, initrds, command_line, role="linux"):
     """The modules of a Linux guest: (path, words, name in /boot) each."""
     names = ["initrd.img", *(f"initrd{i}.img" for i in range(2, len(initrds) + 1))]
-    return [(kernel, ["linux", *kernel_words(command_line)], "vmlinuz"),
+    return [(kernel, [role, *kernel_words(command_line)], "vmlinuz"),
             *((path, ["initrd"], name) for path, name in zip(initrds, names))]
 
 
@@ -199,17 +198,18 @@ def make_direct_iso(output, elf, options="", modules=(), epoch=None, extra_comma
                   source_epoch() if epoch is None else epoch)
 
 
-def make_bare_linux_iso(output, kernel, words, initrds, epoch=None):
-    """An ISO on which GRUB itself loads a Linux kernel: the run that others are compared with."""
+def make_bare_linux_iso(output, kernel, words, initrds, epoch=None, bits=""):
+    """An ISO on which GRUB itself loads a Linux kernel: the run that others are compared with. bits:
+    "16" for its 16-bit entry."""
     _check_platform()
     epoch = source_epoch() if epoch is None else epoch
     kernel, initrds = pathlib.Path(kernel), list(map(pathlib.Path, initrds))
-    lines = [["linux", f"/boot/{kernel.name}", *words]]
+    lines = [[f"linux{bits}", f"/boot/{kernel.name}", *words]]
     if initrds:
-        lines.append(["initrd", *(f"/boot/{path.name}" for path in initrds)])
+        lines.append([f"initrd{bits}", *(f"/boot/{path.name}" for path in initrds)])
     commands = "".join(" ".join(map(_grub_word, line)) + "\n" for line in lines)
     files = [(path.name, path) for path in (kernel, *initrds)]
-    _write_direct(output, files, commands, DIRECT_LINUX_MODULES, epoch)
+    _write_direct(output, files, commands, f"{DIRECT_MODULES} linux{bits}", epoch)
 
 
 def _write_direct(output, files, commands, grub_modules, epoch):

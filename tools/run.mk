@@ -58,19 +58,22 @@ $(L)/shell/bin/below: tools/guest_below.asm
 
 ## run: boot Linux above Orlop in an emulator, to a shell [KERNEL=bzImage INITRD="file ..."
 ##      INITRD_ADD=folder CMDLINE="kernel command line" CPUS=1 MEM=512 EMU=bochs|qemu
-##      APPEND="orlop options" TIMEOUT=seconds RUNFLAGS= V=1]; or another guest
+##      APPEND="orlop options" TIMEOUT=seconds RUNFLAGS= V=1]; GUEST=linux16: the same by the
+##      kernel's 16-bit entry, INITRD= none for a KERNEL= of yours; or another guest
 ##      [GUEST=realmode|none ROLE="realmode addr=0x7c00" MEM=256]; RUNFLAGS goes to tools/run.py
 ##      (see tools/run.py --help)
 GUEST := $(or $(GUEST),$(if $(ROLE),realmode,linux))
 ROLE ?= realmode
 CPUS ?= 1
-MEM ?= $(if $(filter linux,$(GUEST)),512,256)
+MEM ?= $(if $(filter linux%,$(GUEST)),512,256)
 
-ifeq ($(GUEST),linux)
-RUN_FETCH := $(if $(KERNEL),,kernel) $(if $(INITRD),,busybox)
-RUN_FILES := $(if $(INITRD),,$(L)/initrd.img) $(if $(INITRD_ADD),run-initrd-add)
-RUN_GUEST = --kernel $(or $(KERNEL),$(L)/vmlinuz) \
-    $(addprefix --initrd ,$(or $(INITRD),$(L)/initrd.img) $(if $(INITRD_ADD),$(B)/run/add.img)) \
+ifneq ($(filter linux linux16,$(GUEST)),)
+# What is entered by 16-bit code may be no Linux at all: a file of yours gets no initramfs of ours.
+RUN_INITRD := $(or $(INITRD),$(if $(and $(KERNEL),$(filter linux16,$(GUEST))),,$(L)/initrd.img))
+RUN_FETCH := $(if $(KERNEL),,kernel) $(if $(INITRD),,$(if $(RUN_INITRD),busybox))
+RUN_FILES := $(if $(INITRD),,$(RUN_INITRD)) $(if $(INITRD_ADD),run-initrd-add)
+RUN_GUEST = --kernel $(or $(KERNEL),$(L)/vmlinuz) --role $(GUEST) \
+    $(addprefix --initrd ,$(RUN_INITRD) $(if $(INITRD_ADD),$(B)/run/add.img)) \
     $(if $(CMDLINE),--cmdline $(call quoted,$(CMDLINE)))
 else ifneq ($(GUEST),none)
 RUN_FILES := $(B)/guests/$(GUEST).bin

@@ -264,6 +264,8 @@ def _parse_arguments():
     parser.add_argument("--module", action="append", default=[], metavar="FILE=STRING",
                         help="a module and its string, whose first word is the role")
     parser.add_argument("--kernel", metavar="FILE", help="a Linux guest: its bzImage")
+    parser.add_argument("--role", default="linux", choices=["linux", "linux16"],
+                        help="how the kernel is entered; default: %(default)s")
     parser.add_argument("--initrd", action="append", default=[], metavar="FILE",
                         help="its initramfs; several are joined")
     parser.add_argument("--cmdline", default=DEFAULT_CMDLINE, metavar="TEXT",
@@ -292,7 +294,8 @@ def _parse_arguments():
 def _make_iso(iso, arguments, command_line):
     modules = [text.partition("=")[::2] for text in arguments.module]
     if arguments.kernel:
-        modules = linux_modules(arguments.kernel, arguments.initrd, command_line) + modules
+        modules = linux_modules(arguments.kernel, arguments.initrd, command_line,
+                                arguments.role) + modules
     make_direct_iso(iso, arguments.elf, arguments.append, modules)
 
 
@@ -301,7 +304,7 @@ def _guest_name(arguments):
         return arguments.iso
     guests = [pathlib.Path(text.partition("=")[0]).stem for text in arguments.module]
     if arguments.kernel:
-        guests.insert(0, f"Linux ({pathlib.Path(arguments.kernel).resolve().name})")
+        guests.insert(0, f"{arguments.role} ({pathlib.Path(arguments.kernel).resolve().name})")
     return f"guest {', '.join(guests) or 'none'}"
 
 

@@ -46,6 +46,8 @@ ENDS = {
 }
 EMULATORS = {"bochs": Bochs, "qemu": Qemu, "nest": Nest}
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# A line ends where it ends, and where a program that draws a screen goes elsewhere on it.
+LINE_ENDS = re.compile(r"\n|\x1b\[\d+;\d+H")
 
 
 class BootFailure(AssertionError):
@@ -189,7 +191,7 @@ class Watch:
 
     def feed(self, text):
         """Takes a piece of the line's output; gives the keys to type for it."""
-        *whole, self._partial = (self._partial + text).split("\n")
+        *whole, self._partial = LINE_ENDS.split(self._partial + text)
         for line in whole:
             self._take(line)
         return self._answer([*whole, self._partial])
@@ -241,7 +243,7 @@ def _module(text):
 
 
 def is_linux(case):
-    return any(_module(text)[1].split()[:1] == ["linux"] for text in case.modules)
+    return any(_module(text)[1].split()[:1] in (["linux"], ["linux16"]) for text in case.modules)
 
 
 def _network(case, folder):
@@ -265,7 +267,9 @@ def _machine(case, folder):
     elif case.without_orlop and is_linux(case):
         iso = folder / "boot.iso"
         (kernel, string), *initrds = [_module(text) for text in case.modules]
-        make_bare_linux_iso(iso, kernel, string.split()[1:], [path for path, _ in initrds])
+        role, *words = string.split()
+        make_bare_linux_iso(iso, kernel, words, [path for path, _ in initrds],
+                            bits=role.removeprefix("linux"))
     else:
         iso = folder / "boot.iso"
         make_direct_iso(iso, BUILD / case.elf, case.options, [_module(m) for m in case.modules])

@@ -15,6 +15,15 @@ def case(**fields):
     return Case(**{**defaults, **fields})
 
 
+def test_a_line_ends_where_a_program_goes_elsewhere_on_the_screen():
+    watch = Watch(case(end="lines", expect=["^one$", "^two x$"]))
+    watch.feed("\x1b[1;1H\x1b[7mone\x1b[0m\x1b[2")
+    watch.feed(";17Htwo x\x1b[")
+    assert not watch.all_said()
+    watch.feed("9;1H")
+    assert watch.all_said()
+
+
 @pytest.mark.parametrize("emulator", EMULATORS)
 @pytest.mark.parametrize("word, end", [
     ("poweroff", "poweroff"), ("refused", "refused"), ("panic", "panic"), ("reset", "reset"),

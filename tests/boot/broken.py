@@ -1,0 +1,31 @@
+#!/usr/bin/python3
+"""Makes broken copies of a good program, each to be refused with its reason: broken.py GOOD OUTPUT,
+where the name of OUTPUT says what is wrong with it."""
+
+import pathlib
+import struct
+import sys
+
+
+def _put(layout, offset, value):
+    def change(data):
+        struct.pack_into(layout, data, offset, value)
+        return data
+    return change
+
+
+# Offsets are those of the Linux boot protocol's header.
+WAYS = {
+    "cut": lambda data: data[:len(data) // 2],
+    "large-setup": lambda data: _put("<B", 0x1F1, 65)(data + bytes(65 * 512)),
+    "bad-address": _put("<Q", 0x258, 0x1234),
+}
+
+
+def main():
+    good, output = map(pathlib.Path, sys.argv[1:])
+    output.write_bytes(WAYS[output.stem](bytearray(good.read_bytes())))
+
+
+if __name__ == "__main__":
+    main()
