@@ -53,6 +53,18 @@ $(PACKED:%=$(L)/packed/%.img): $(L)/packed/%.img: tools/initramfs.py tests/tests
 	$(Q)mkdir -p $(L)/packed/$*/orlop/packed && seq 20000 >$(L)/packed/$*/orlop/packed/$*
 	$(Q)$(PYTHON) tools/initramfs.py --output $@ --add $(L)/packed/$* --compress $*
 
+# For the guest `large`: 300 MB that cannot be compressed, and their sum. Made where they are asked for.
+LARGE := $(L)/large/data.img
+$(LARGE): tools/initramfs.py tests/tests.mk
+	$(call say,INITRD,$@)
+	$(Q)mkdir -p $(@D)/tree/orlop/large
+	$(Q)$(PYTHON) -c 'import random, sys; r = random.Random(1); \
+	    sys.stdout.buffer.writelines(r.randbytes(3000000) for _ in range(100))' \
+	    >$(@D)/tree/orlop/large/data
+	$(Q)cd $(@D)/tree/orlop/large && md5sum data >sum
+	$(Q)$(PYTHON) tools/initramfs.py --output $@ --add $(@D)/tree --compress none
+	$(Q)rm -r $(@D)/tree
+
 unit-programs: $(UNIT_TESTS:%=$(U)/%)
 
 .PHONY: check test test-now test-long references lint check-layers check-image
@@ -65,13 +77,13 @@ check: check-layers
 
 ## test: all tests but the long ones [T=name: those of that name, T=list: their names]; the last
 ##      line is `N passed, N failed`
-test: deps-test linux-full
+test: deps-test linux-full $(if $(findstring $(T),linux-large-initrd),$(LARGE))
 	+$(Q)$(MAKE) --no-print-directory test-now
 test-now:
 	+$(Q)$(RUN_TESTS) $(if $(T),--only '$(T)')
 
 ## test-long: all tests, the long ones too
-test-long: deps-test linux-full
+test-long: deps-test linux-full $(LARGE)
 	+$(Q)$(RUN_TESTS) --long $(if $(T),--only '$(T)')
 
 ## references: run again, without Orlop, what tests compare with (tests/data/bare)
