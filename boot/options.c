@@ -126,6 +126,16 @@ static bool read_sipi(struct word value, struct options *out)
     return true;
 }
 
+static bool read_disk(struct word value, struct options *out)
+{
+    uint32_t drive = OPTIONS_FIRST_DISK;
+    if (value.length && !read_number_in(value, 0, 0xFF, &drive))
+        return false;
+    out->disk = true;
+    out->disk_drive = (uint8_t)drive;
+    return true;
+}
+
 static bool read_exitcost(struct word value, struct options *out)
 {
     (void)value;
@@ -162,29 +172,31 @@ static bool read_debug_fault(struct word value, struct options *out)
 /* `read` gets what follows the `=` and changes nothing when it is not good. */
 static const struct option_row {
     const char *name;
-    bool takes_value;
+    enum { NO, MAY, MUST } takes_value;
     const char *usage;
     const char *help;
     bool (*read)(struct word value, struct options *out);
 } rows[] = {
-    {"serial", true, "serial=com1|com2|0xPORT|none[,baud]",
+    {"serial", MUST, "serial=com1|com2|0xPORT|none[,baud]",
      "the UART that the log goes to (com1,115200); the baud rate divides 115200", read_serial},
-    {"log", true, "log=error|warn|info|debug", "the least important lines that are kept (info)",
+    {"log", MUST, "log=error|warn|info|debug", "the least important lines that are kept (info)",
      read_log},
-    {"cpus", true, "cpus=1..4096", "how many CPUs the guest gets (all)", read_cpus},
-    {"on_stop", true, "on_stop=halt|reboot|poweroff[,SECONDS]",
+    {"cpus", MUST, "cpus=1..4096", "how many CPUs the guest gets (all)", read_cpus},
+    {"on_stop", MUST, "on_stop=halt|reboot|poweroff[,SECONDS]",
      "what follows a refusal, a panic or the guest's triple fault (halt; else after 10 seconds)",
      read_on_stop},
-    {"serial_after", true, "serial_after=lines|panic",
+    {"serial_after", MUST, "serial_after=lines|panic",
      "what goes to the UART once the guest runs: whole lines, or a panic alone (lines)",
      read_serial_after},
-    {"sipi", true, "sipi=auto|wfs|icr",
+    {"sipi", MUST, "sipi=auto|wfs|icr",
      "how the guest's CPUs wait for a SIPI: in hardware, or by interception of the ICR (auto)",
      read_sipi},
-    {"probe", false, "probe", "report what this machine can do, and start no guest", read_probe},
-    {"exitcost", false, "exitcost", "count the cost of each kind of exit (for measuring)",
+    {"disk", MAY, "disk[=0x80]", "start what the BIOS boots from this drive (its first hard disk)",
+     read_disk},
+    {"probe", NO, "probe", "report what this machine can do, and start no guest", read_probe},
+    {"exitcost", NO, "exitcost", "count the cost of each kind of exit (for measuring)",
      read_exitcost},
-    {"debug_fault", true, "debug_fault=divide|page|tables,bsp|ap,boot|guest",
+    {"debug_fault", MUST, "debug_fault=divide|page|tables,bsp|ap,boot|guest",
      "a fault inside Orlop, or a check of its page tables, before the launch or after (for tests)",
      read_debug_fault},
 };
@@ -230,7 +242,8 @@ static void take_word(struct word word, uint32_t *seen, struct options *out,
         complain(complaints, OPTION_UNKNOWN, word, NULL);
         return;
     }
-    if (has_value != row->takes_value || !row->read(value, out)) {
+    bool form_is_wrong = row->takes_value != MAY && has_value != (row->takes_value == MUST);
+    if (form_is_wrong || !row->read(value, out)) {
         complain(complaints, OPTION_BAD_VALUE, word, row->usage);
         return;
     }

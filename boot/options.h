@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/types.h"
 
+#define OPTIONS_FIRST_DISK       0x80u   /* the BIOS's number of it */
 #define OPTIONS_UART_CLOCK       115200u /* a baud rate must divide this */
 #define OPTIONS_MAX_CPUS         4096u
 #define OPTIONS_MAX_STOP_SECONDS 3600u
@@ -27,7 +28,9 @@ struct options {
     enum option_stop on_stop;
     uint32_t on_stop_seconds;
     enum option_serial_after serial_after;
-    enum option_sipi sipi;         /* how CPUs wait for a SIPI: vmx/icr.h */
+    enum option_sipi sipi; /* how CPUs wait for a SIPI: vmx/icr.h */
+    bool disk;             /* the guest is what the BIOS boots from `disk_drive` */
+    uint8_t disk_drive;
     bool exitcost;                 /* the measuring entry stub counts the cost of each exit */
     bool probe;                    /* only report what the machine can do */
     enum option_fault debug_fault; /* for tests: a fault in Orlop itself, or a check ... */

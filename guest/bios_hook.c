@@ -25,6 +25,7 @@
 static const uint8_t patch[] = {0x0F, 0x01, 0xC1, 0xCF};
 
 static const struct memory_map *guest_map;
+static const struct bios_return *awaited;
 static volatile bool stale; /* the guest wrote to the real page */
 
 /* A 16-bit stack or, of a caller in big real mode, a 32-bit one. */
@@ -75,9 +76,17 @@ static bool is_shown(const struct vmx_cpu *vcpu)
            ALIGN_DOWN(at.v, PAGE_SIZE) == machine.hook.page.v;
 }
 
+static bool is_awaited(void)
+{
+    return awaited && vmcs_read(GUEST_SS_BASE) == awaited->stack_base &&
+           (uint16_t)vmcs_read(GUEST_RSP) == awaited->sp;
+}
+
 /* The guest called INT 15h. */
 static enum exit_next serve(struct vmx_cpu *vcpu)
 {
+    if (is_awaited())
+        return awaited->returned(vcpu);
     struct guest_registers *r = &vcpu->registers;
     struct memory_call call = {
         (uint32_t)r->rax, (uint32_t)r->rbx, (uint32_t)r->rcx, (uint32_t)r->rdx, false, 0, {0}};
@@ -150,6 +159,13 @@ static bool find_entry(struct cpu *cpu)
     hook->page = GPA(ALIGN_DOWN(address, PAGE_SIZE));
     return true;
 }
+
+struct bios_entry bios_hook_entry(void)
+{
+    return (struct bios_entry){(uint16_t)(machine.hook.entry_base / 16), machine.hook.entry_ip};
+}
+
+void bios_hook_await(const struct bios_return *expected) { awaited = expected; }
 
 void bios_hook_install(struct cpu *cpu, const struct memory_map *map)
 {

@@ -133,7 +133,9 @@ static void read_kernel(void)
 
 void main_plan_guest(void)
 {
-    if (roles_plan(&boot.info, boot.options.probe, &boot.plan) != ERROR_NONE)
+    bool disk = boot.options.disk && !boot.options.probe;
+    if ((disk ? roles_plan_disk(&boot.info, boot.options.disk_drive, &boot.plan)
+              : roles_plan(&boot.info, boot.options.probe, &boot.plan)) != ERROR_NONE)
         refuse("%s", boot.plan.message);
     if (boot.plan.kind == GUEST_LINUX || boot.plan.kind == GUEST_LINUX16)
         read_kernel();

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "guest/bios_hook.h"
+#include "guest/disk.h"
 #include "kernel/guest_linux.h"
 #include "kernel/guest_write.h"
 #include "kernel/panic.h"
@@ -24,6 +25,14 @@ static void load_realmode(void)
     boot.entry = entry_state_boot_sector(boot.cr0, plan->entry_cs, plan->entry_ip, BOOT_DRIVE);
 }
 
+static void load_disk(void)
+{
+    if (disk_prepare(this_cpu(), boot.plan.drive, boot.cr0, &boot.entry) != ERROR_NONE)
+        refuse(
+            "the option \"disk\" needs a BIOS, and this machine was started without one (UEFI?); "
+            "switch on the firmware's BIOS mode (CSM), or write a module2 line in grub.cfg");
+}
+
 /* From here on the map is the guest's. */
 static void show_memory(void)
 {
@@ -37,6 +46,7 @@ static void (*const loaders[])(void) = {
     [GUEST_REALMODE] = load_realmode,
     [GUEST_LINUX] = guest_load_linux,
     [GUEST_LINUX16] = guest_load_linux16,
+    [GUEST_DISK] = load_disk,
 };
 
 void main_load_guest(void)

@@ -250,6 +250,8 @@ void main_release(void)
     debug_fault_before_launch(this_cpu());
     if (boot.plan.kind == GUEST_LINUX)
         log_info("guest", "launch: Linux at 0x%llx", (unsigned long long)boot.entry.processor.rip);
+    else if (boot.plan.kind == GUEST_DISK)
+        log_info("guest", "launch: the boot sector of drive 0x%x", boot.plan.drive);
     else
         log_info("guest", "launch: real mode at %04x:%04llx", boot.entry.processor.cs.selector,
                  (unsigned long long)boot.entry.processor.rip);

@@ -199,9 +199,11 @@ static enum error check_together(struct guest_plan *out)
                       "an initrd but no kernel: add \"module2 /boot/vmlinuz linux\" to the Orlop "
                       "entry in grub.cfg");
     if (out->kind == GUEST_NONE)
-        return refuse(out, ERROR_NOT_FOUND,
-                      "no guest: add \"module2 /boot/vmlinuz linux\" or \"module2 /boot/guest.bin "
-                      "realmode\" to the Orlop entry in grub.cfg");
+        return refuse(
+            out, ERROR_NOT_FOUND,
+            "no guest: add \"module2 /boot/vmlinuz linux\" or \"module2 /boot/guest.bin "
+            "realmode\" to the Orlop entry in grub.cfg, or the option \"disk\" for the machine's "
+            "own system");
     if (out->kind != GUEST_LINUX && out->kind != GUEST_LINUX16 && out->initrd_count)
         return refuse(
             out, ERROR_MALFORMED,
@@ -227,4 +229,15 @@ enum error roles_plan(const struct bootinfo *info, bool probe, struct guest_plan
             return error;
     }
     return check_together(out);
+}
+
+enum error roles_plan_disk(const struct bootinfo *info, uint8_t drive, struct guest_plan *out)
+{
+    if (info->module_count)
+        return refuse(
+            out, ERROR_MALFORMED,
+            "the option \"disk\" and module 1 both name a guest; leave one of them in the "
+            "Orlop entry in grub.cfg");
+    *out = (struct guest_plan){.kind = GUEST_DISK, .drive = drive};
+    return ERROR_NONE;
 }

@@ -12,10 +12,13 @@
 #define REALMODE_LOWEST_ADDR  0x600u   /* past the IVT, the BIOS data area and its neighbour */
 #define REALMODE_END_ADDR     0xA0000u /* 640 KiB, or less where the BIOS keeps the top */
 
-enum guest_kind { GUEST_NONE, GUEST_REALMODE, GUEST_LINUX, GUEST_LINUX16 };
+enum guest_kind { GUEST_NONE, GUEST_REALMODE, GUEST_LINUX, GUEST_LINUX16, GUEST_DISK };
 
 /* Real-mode guests find the BIOS alive; others are told what they need by their boot protocol. */
-static inline bool guest_has_bios(enum guest_kind kind) { return kind == GUEST_REALMODE; }
+static inline bool guest_has_bios(enum guest_kind kind)
+{
+    return kind == GUEST_REALMODE || kind == GUEST_LINUX16 || kind == GUEST_DISK;
+}
 
 struct guest_plan {
     enum guest_kind kind;
@@ -26,6 +29,8 @@ struct guest_plan {
     uint64_t load_address; /* guest-physical; aligned to 16 bytes */
     uint16_t entry_cs;     /* CS is this segment, IP this offset */
     uint16_t entry_ip;
+    /* disk */
+    uint8_t drive;
     /* linux, linux16 */
     const char *command_line; /* in bootinfo */
     uint32_t initrd_count;
@@ -40,3 +45,8 @@ struct guest_plan {
  * ERROR_UNSUPPORTED for an unknown role, ERROR_RANGE for an argument that cannot be,
  * ERROR_MALFORMED for modules that contradict each other, have no role or are empty. */
 MUST_CHECK enum error roles_plan(const struct bootinfo *info, bool probe, struct guest_plan *out);
+
+/* The same where the option `disk` names the guest: what the BIOS boots from `drive`. ERROR_MALFORMED
+ * when there are modules as well. */
+MUST_CHECK enum error roles_plan_disk(const struct bootinfo *info, uint8_t drive,
+                                      struct guest_plan *out);

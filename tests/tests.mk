@@ -14,8 +14,27 @@ $(B)/bios-relocking.bin: tools/relocking_bios.py /usr/share/bochs/BIOS-bochs-lat
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) $^ $@
 
-# All that the boot tests boot.
-.PHONY: boot-files unit-programs
+# Hard disks that the matrix wants: with the guest of that name, or with a boot loader and Linux.
+DISKS := $(patsubst %.img,$(B)/disk/%.img,\
+    $(shell sed -n 's|^disk = "build/disk/\(.*\)"|\1|p' tests/boot/matrix.toml | sort -u))
+MAKE_DISK = $(PYTHON) tests/disk/make_disk.py --output $@
+$(B)/disk/grub-linux.img: tests/disk/make_disk.py tests/disk/grub.cfg $(L)/vmlinuz $(L)/memory.img \
+    $(L)/grub-linux.img
+	$(call say,DISK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MAKE_DISK) --grub tests/disk/grub.cfg $(foreach f,$(filter $(L)/%,$^),$(notdir $f)=$f)
+$(B)/disk/syslinux-linux.img: tests/disk/make_disk.py tests/disk/syslinux.cfg $(L)/vmlinuz \
+    $(L)/initrd.img
+	$(call say,DISK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MAKE_DISK) --syslinux tests/disk/syslinux.cfg $(foreach f,$(filter $(L)/%,$^),$(notdir $f)=$f)
+$(B)/disk/zeroes.img:
+	$(Q)mkdir -p $(@D) && truncate -s 1M $@
+$(filter-out %-linux.img %/zeroes.img,$(DISKS)): $(B)/disk/%.img: tests/disk/guest.asm $(B)/guests/%.bin
+	$(call say,NASM,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(NASM) -f bin -Werror -DGUEST='"$(B)/guests/$*.bin"' -o $@ $<
+
 # Programs that others wrote, and that are started by the Linux boot protocol.
 OTHERS := $(L)/memtest.bin $(L)/memtest32.bin $(L)/ipxe.lkrn
 $(OTHERS): $(L)/%:
@@ -25,8 +44,11 @@ $(BROKEN): $(L)/memtest.bin tests/boot/broken.py
 	$(call say,BREAK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) tests/boot/broken.py $< $@
+
+# All that the boot tests boot.
+.PHONY: boot-files unit-programs
 boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf $(B)/bios-relocking.bin \
-    $(B)/bochs_clock.so $(OTHERS) $(BROKEN) guests linux-tests
+    $(B)/bochs_clock.so $(OTHERS) $(BROKEN) guests $(DISKS) linux-tests
 
 # What the Linux guests of the tests do: tests/linux/NAME/run is run in the initramfs
 # build/linux/NAME.img, with the programs that are beside it in C, linked statically.

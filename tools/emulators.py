@@ -26,6 +26,7 @@ from make_pxe import BOOTFILE
 
 BOCHS_CPU = "corei7_skylake_x"
 BOCHS_CLOCK = pathlib.Path(__file__).resolve().parents[1] / "build/bochs_clock.so"
+DISK_JOURNAL = "disk.journal"  # in the run's folder: what was written to a disk that is kept as it is
 BOCHS_IPS = 50_000_000  # instructions a second of emulated time; the TSC counts them
 BUILT_BOCHS = pathlib.Path(__file__).resolve().parents[1] / "build-bochs/bochs"
 PACKAGED_BIOS = pathlib.Path("/usr/share/bochs/BIOS-bochs-latest")
@@ -69,7 +70,8 @@ class Machine:
     memory_mib: int = 256
     cpu: str = ""               # the emulator's name of a model; empty: the usual one
     serial_port: int = 1        # the COM port that the line is on; 0: no UART at all
-    disk: pathlib.Path = None   # a raw image; the ISO stays the boot device
+    disk: pathlib.Path = None   # a raw image; the ISO stays the boot device, where there is one
+    disk_writable: bool = False # what is written is in the image afterwards; else nowhere
     real_time: bool = False     # for people: an idle guest waits; for tests time is a count
     bios: pathlib.Path = None   # Bochs only: another than its own
     linux: bool = False         # Bochs: an MSR that it lacks reads as 0, where Linux wants one
@@ -242,7 +244,8 @@ class Bochs(Emulator):
         ]
         lines += self._boot_lines()
         if machine.disk:
-            lines.append(f"ata0-master: type=disk, path={machine.disk.resolve()}, mode=flat")
+            mode = "flat" if machine.disk_writable else f"volatile, journal={DISK_JOURNAL}"
+            lines.append(f"ata0-master: type=disk, path={machine.disk.resolve()}, mode={mode}")
         for port in (1, 2):
             if port == machine.serial_port:
                 lines.append(f"com{port}: enabled=1, mode=socket-client, "
@@ -255,7 +258,7 @@ class Bochs(Emulator):
         pci, iso, network = "pci: enabled=1, chipset=i440fx", self.machine.iso, self.machine.network
         drive = [f"ata1-master: type=cdrom, path={iso.resolve()}, status=inserted"] if iso else []
         if not network:
-            return [pci, "boot: cdrom", *drive]
+            return [pci, "boot: cdrom" if iso else "boot: disk", *drive]
         (self.folder / "network").write_text(f"# vnet config\nbootfile = {BOOTFILE}\n",
                                              encoding="utf-8")
         return [f"{pci}, slot1=e1000", "boot: network", *drive,
@@ -353,7 +356,9 @@ def qemu_arguments(machine, line, control, kvm):
     if machine.end_at_reset:
         arguments.append("-no-reboot")
     if machine.disk:
-        arguments += ["-drive", f"file={machine.disk.resolve()},format=raw,if=ide,index=0"]
+        kept = "off" if machine.disk_writable else "on"
+        arguments += ["-drive", f"file={machine.disk.resolve()},format=raw,if=ide,index=0,"
+                      f"snapshot={kept}"]
     if machine.serial_port:
         arguments += ["-chardev", f"{line},id=line", "-device",
                       f"isa-serial,index={machine.serial_port - 1},chardev=line"]
@@ -361,7 +366,7 @@ def qemu_arguments(machine, line, control, kvm):
 
 
 def _qemu_boot_arguments(iso, network):
-    arguments = ["-boot", "n" if network else "d"]
+    arguments = ["-boot", "n" if network else "d" if iso else "c"]
     if iso:
         # Not IDE: there the BIOS reads word by word, and each is an instruction that KVM emulates.
         arguments += ["-drive", f"file={iso.resolve()},media=cdrom,if=none,id=iso,readonly=on",

@@ -60,12 +60,13 @@ $(L)/shell/bin/below: tools/guest_below.asm
 ##      INITRD_ADD=folder CMDLINE="kernel command line" CPUS=1 MEM=512 EMU=bochs|qemu
 ##      APPEND="orlop options" TIMEOUT=seconds RUNFLAGS= V=1]; GUEST=linux16: the same by the
 ##      kernel's 16-bit entry, INITRD= none for a KERNEL= of yours; or another guest
-##      [GUEST=realmode|none ROLE="realmode addr=0x7c00" MEM=256]; RUNFLAGS goes to tools/run.py
+##      [GUEST=realmode|none ROLE="realmode addr=0x7c00" MEM=256], or what a disk's boot sector starts
+##      [GUEST=disk DISK=image; DISKRW=1 keeps what is written to it]; RUNFLAGS goes to tools/run.py
 ##      (see tools/run.py --help)
 GUEST := $(or $(GUEST),$(if $(ROLE),realmode,linux))
 ROLE ?= realmode
 CPUS ?= 1
-MEM ?= $(if $(filter linux%,$(GUEST)),512,256)
+MEM ?= $(if $(filter linux% disk,$(GUEST)),512,256)
 
 ifneq ($(filter linux linux16,$(GUEST)),)
 # What is entered by 16-bit code may be no Linux at all: a file of yours gets no initramfs of ours.
@@ -75,6 +76,8 @@ RUN_FILES := $(if $(INITRD),,$(RUN_INITRD)) $(if $(INITRD_ADD),run-initrd-add)
 RUN_GUEST = --kernel $(or $(KERNEL),$(L)/vmlinuz) --role $(GUEST) \
     $(addprefix --initrd ,$(RUN_INITRD) $(if $(INITRD_ADD),$(B)/run/add.img)) \
     $(if $(CMDLINE),--cmdline $(call quoted,$(CMDLINE)))
+else ifeq ($(GUEST),disk)
+RUN_GUEST = --disk $(call quoted,$(DISK)) --boot-disk $(if $(filter 1,$(DISKRW)),--disk-writable)
 else ifneq ($(GUEST),none)
 RUN_FILES := $(B)/guests/$(GUEST).bin
 RUN_GUEST = --module $(call quoted,$(RUN_FILES)=$(ROLE))

@@ -277,7 +277,11 @@ def _parse_arguments():
     parser.add_argument("--mem", type=int, default=256, metavar="MIB")
     parser.add_argument("--emu", choices=["", "bochs", "qemu"], default="")
     parser.add_argument("--cpu", default="", metavar="MODEL", help="the emulator's name of a model")
-    parser.add_argument("--disk", type=pathlib.Path, help="a raw image as the first hard disk")
+    parser.add_argument("--disk", type=pathlib.Path, metavar="IMAGE",
+                        help="a raw image as the first hard disk; what is written to it is lost")
+    parser.add_argument("--disk-writable", action="store_true", help="it is kept")
+    parser.add_argument("--boot-disk", action="store_true",
+                        help="the guest is what the disk's boot sector starts")
     parser.add_argument("--extra", action="append", default=[], metavar="TEXT",
                         help="one more line of bochsrc, or one more argument of QEMU")
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("build/run"))
@@ -288,6 +292,8 @@ def _parse_arguments():
     arguments = parser.parse_args()
     if arguments.cpus < 1 or arguments.mem < 16:
         parser.error("at least 1 CPU and 16 MiB")
+    if arguments.disk and not arguments.disk.is_file():
+        parser.error(f"no disk image {str(arguments.disk)!r} (make run GUEST=disk DISK=image)")
     return arguments
 
 
@@ -296,13 +302,17 @@ def _make_iso(iso, arguments, command_line):
     if arguments.kernel:
         modules = linux_modules(arguments.kernel, arguments.initrd, command_line,
                                 arguments.role) + modules
-    make_direct_iso(iso, arguments.elf, arguments.append, modules)
+    options = " ".join([arguments.append] * bool(arguments.append) + ["disk"] * arguments.boot_disk)
+    make_direct_iso(iso, arguments.elf, options, modules)
 
 
 def _guest_name(arguments):
     if arguments.iso:
         return arguments.iso
     guests = [pathlib.Path(text.partition("=")[0]).stem for text in arguments.module]
+    if arguments.boot_disk:
+        kept = "kept" if arguments.disk_writable else "lost"
+        guests.insert(0, f"{arguments.disk} (what is written to it is {kept})")
     if arguments.kernel:
         guests.insert(0, f"{arguments.role} ({pathlib.Path(arguments.kernel).resolve().name})")
     return f"guest {', '.join(guests) or 'none'}"
@@ -335,8 +345,8 @@ def run(arguments):
     kind, options, why = choose_emulator(arguments.emu, why_not_kvm(Host.examine()))
     iso = pathlib.Path(arguments.iso or arguments.folder / "run.iso")
     machine = Machine(iso, arguments.cpus, arguments.mem, arguments.cpu, disk=arguments.disk,
-                      real_time=True, end_at_reset=False,
-                      linux=bool(arguments.kernel or arguments.iso), extra=arguments.extra)
+                      disk_writable=arguments.disk_writable, real_time=True, end_at_reset=False,
+                      linux=bool(arguments.kernel or arguments.iso or arguments.boot_disk), extra=arguments.extra)
     emulator = kind(machine, arguments.folder, **options)
     size = os.get_terminal_size(sys.stdout.fileno()) if terminal else None
     command_line = " ".join([*machine_words(emulator, size), arguments.cmdline])

@@ -187,6 +187,13 @@ static void load_segment(unsigned place, const struct reset_segment *segment)
     vmcs_write_field(VMCS_AT(GUEST_ES_ACCESS_RIGHTS, place), segment->access_rights);
 }
 
+void vmx_load_real_segment(struct vmcs_field selector, uint16_t value)
+{
+    unsigned place = (selector.encoding - VMCS_GUEST_ES_SELECTOR.encoding) / 2;
+    vmcs_write_field(selector, value);
+    vmcs_write_field(VMCS_AT(GUEST_ES_BASE, place), (uint32_t)value * 16);
+}
+
 static void load_control_registers(const struct reset_state *state)
 {
     vmcs_write(GUEST_CR0, cr0_hardware_value(state->cr0));

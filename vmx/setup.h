@@ -3,6 +3,7 @@
 
 #include "vcpu/init_sipi.h"
 #include "vmx/machine.h"
+#include "vmx/vmcs_fields.h"
 #include "vmx/vmx_cpu.h"
 
 /* Which of VMX's controls are set, given what all CPUs can do. BSP, boot only. */
@@ -18,3 +19,6 @@ void vmx_write_vmcs(struct vmx_cpu *vcpu);
 /* Put the guest's processor into a state as after INIT or SIPI, or as a loader wants it. General
  * registers but RDX and RSP become 0. `activity` is enum activity_state. */
 void vmx_load_state(struct vmx_cpu *vcpu, const struct reset_state *state, uint32_t activity);
+
+/* One of the guest's segment registers, by its selector's field, as a load in real mode leaves it. */
+void vmx_load_real_segment(struct vmcs_field selector, uint16_t value);

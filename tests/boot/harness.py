@@ -66,6 +66,7 @@ class Case:
     iso: str = ""
     network: str = ""
     bios: str = ""
+    disk: str = ""
     emulator: str = "bochs"
     cpu: str = ""
     cpus: int = 1
@@ -106,7 +107,7 @@ class Case:
             raise ValueError(f"{self.name}: only QEMU is on a network of the host's")
         if self.bios and self.emulator != "bochs":
             raise ValueError(f"{self.name}: only Bochs is given another BIOS")
-        if self.bare and not self.modules:
+        if self.bare and not (self.modules or self.disk):
             raise ValueError(f"{self.name}: no guest whose lines could be compared")
         if not (self.expect or self.also or self.screen or self.bare) and self.serial_port:
             raise ValueError(f"{self.name}: expects nothing of the line, so it proves nothing")
@@ -244,6 +245,8 @@ def _module(text):
 
 def is_linux(case):
     return any(_module(text)[1].split()[:1] in (["linux"], ["linux16"]) for text in case.modules)
+    return case.disk.endswith("-linux.img") or \
+        any(_module(text)[1].split()[:1] == ["linux"] for text in case.modules)
 
 
 def _network(case, folder):
@@ -264,6 +267,8 @@ def _machine(case, folder):
         network = _network(case, folder)
     elif case.iso:
         iso = ROOT / case.iso
+    elif case.without_orlop and case.disk:
+        pass  # the BIOS boots it
     elif case.without_orlop and is_linux(case):
         iso = folder / "boot.iso"
         (kernel, string), *initrds = [_module(text) for text in case.modules]
@@ -275,6 +280,7 @@ def _machine(case, folder):
         make_direct_iso(iso, BUILD / case.elf, case.options, [_module(m) for m in case.modules])
     return Machine(iso, case.cpus, case.memory, case.cpu, case.serial_port, linux=is_linux(case),
                    network=network, bios=ROOT / case.bios if case.bios else None,
+                   disk=ROOT / case.disk if case.disk else None,
                    extra=case.extra)
 
 
@@ -392,14 +398,20 @@ REFERENCES = ROOT / "tests/data/bare"
 
 
 def guest_of(case):
-    """The path of the row's first module."""
-    return _module(case.modules[0])[0]
+    """The path of the row's disk or first module."""
+    return ROOT / case.disk if case.disk else _module(case.modules[0])[0]
+
+
+def _what_speaks(case):
+    """The guest; of a disk with Linux, the program whose lines are compared."""
+    guest = guest_of(case)
+    return ROOT / "tests/linux" / guest.stem / "run" if case.disk and is_linux(case) else guest
 
 
 def reference_path(case, versions=""):
     """tests/data/bare/ROW@VERSIONS.guest-HASH.txt; without versions, the one that was recorded with
     the emulator that runs the row now, whatever BIOS and GRUB it had."""
-    digest = hashlib.sha256(guest_of(case).read_bytes()).hexdigest()[:8]
+    digest = hashlib.sha256(_what_speaks(case).read_bytes()).hexdigest()[:8]
     if versions:
         return REFERENCES / f"{case.name}@{versions}.guest-{digest}.txt"
     name = f"{case.name}@{emulator_of(case).version()}.*.guest-{digest}.txt"

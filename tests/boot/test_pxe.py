@@ -73,7 +73,7 @@ def test_menu_over_the_network_starts_the_disk_without_orlop(stand_in, tmp_path)
     disk = tmp_path / "disk.img"
     disk.write_bytes(sector.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
     boot(_trial(tmp_path / "tftp", end="poweroff", expect=["A$"], forbid=["stand-in"],
-                keys=[["executed automatically", "\x1b[B\x1b[B\r"]],
+                keys=[["executed automatically", "\x1b[B\x1b[B\x1b[B\r"]],
                 extra=["-drive", f"file={disk},format=raw,if=ide,index=0"]), tmp_path)
 
 

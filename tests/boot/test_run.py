@@ -171,14 +171,16 @@ def test_command_line_that_grub_would_change_is_refused(stand_in, tmp_path, text
 
 
 @pytest.mark.parametrize("variables, words", [
-    ([], "--kernel build/linux/vmlinuz --initrd build/linux/initrd.img --cpus 1 --mem 512"),
+    ([], "--kernel build/linux/vmlinuz --role linux --initrd build/linux/initrd.img --cpus 1 --mem 512"),
     (["KERNEL=k", "CPUS=2", "CMDLINE=it's \"a b\""],
-     "--kernel k --initrd build/linux/initrd.img --cmdline it's_\"a_b\" --cpus 2 --mem 512"),
-    (["INITRD=i j", "INITRD_ADD=t", "MEM=99"], "--kernel build/linux/vmlinuz --initrd i --initrd j "
+     "--kernel k --role linux --initrd build/linux/initrd.img --cmdline it's_\"a_b\" --cpus 2 --mem 512"),
+    (["INITRD=i j", "INITRD_ADD=t", "MEM=99"], "--kernel build/linux/vmlinuz --role linux --initrd i --initrd j "
      "--initrd build/run/add.img --cpus 1 --mem 99"),
     (["GUEST=realmode"], "--module build/guests/realmode.bin=realmode --cpus 1 --mem 256"),
     (["ROLE=realmode addr=0x8000"],
      "--module build/guests/realmode.bin=realmode_addr=0x8000 --cpus 1 --mem 256"),
+    (["GUEST=disk", "DISK=a b.img"], "--disk a_b.img --boot-disk --cpus 1 --mem 512"),
+    (["GUEST=disk", "DISK=d", "DISKRW=1"], "--disk d --boot-disk --disk-writable --cpus 1 --mem 512"),
     (["GUEST=none"], "--cpus 1 --mem 256"),
 ])
 def test_make_run_takes_its_variables(variables, words):
@@ -188,6 +190,22 @@ def test_make_run_takes_its_variables(variables, words):
                           env=environment, stdout=subprocess.PIPE, check=True).stdout
     command = said[said.index("tools/run.py"):].replace("\\\n", "")
     assert words in " ".join(word.replace(" ", "_") for word in shlex.split(command))
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+def test_a_disk_is_booted_and_left_as_it_is(stand_in, tmp_path, emulator):
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(bytes(1 << 20))
+    result = run_without_terminal(stand_in, tmp_path / "run", "--emu", emulator, "--append",
+                                  "poweroff", "--disk", disk, "--boot-disk")
+    assert b"command line: poweroff disk" in result.stdout
+    command = (tmp_path / "run/command").read_text()
+    written = command if emulator == "qemu" else (tmp_path / "run/bochsrc").read_text()
+    assert ("snapshot=on" if emulator == "qemu" else "mode=volatile") in written
+    assert disk.read_bytes() == bytes(1 << 20) and list(tmp_path.iterdir()) in (
+        [disk, tmp_path / "run"], [tmp_path / "run", disk])
+    result = run_without_terminal(stand_in, tmp_path / "run", "--disk", tmp_path / "none")
+    assert (result.returncode, b"no disk image" in result.stderr) == (2, True)
 
 
 def test_bochs_keeps_real_time_for_people_and_counts_for_tests(tmp_path):

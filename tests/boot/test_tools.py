@@ -14,33 +14,10 @@ import bench
 import build_bochs
 import check_image
 import check_layers
-import gen_symbols
 from harness import BUILD, ROOT, BootFailure, Case, boot
 from make_iso import IsoError, grub_commands, linux_modules, make_direct_iso, make_menu_iso
 from relocking_bios import relocking
 from run_tests import count_cmocka
-
-# gen_symbols.py
-
-
-def unpacked(code, pairs):
-    return chr(code) if code < 128 else "".join(unpacked(c, pairs) for c in pairs[code - 128])
-
-
-def test_packed_names_are_shorter_and_the_same_names():
-    names = [f"{room}_{verb}_{thing}" for room in ("memory_map", "host_tables", "aaaaaaa")
-             for verb in ("find", "set", "of") for thing in ("range", "page", "aaaa", "top")]
-    packed, pairs = gen_symbols.pack([*names, ""])
-    assert ["".join(unpacked(c, pairs) for c in name) for name in packed] == [*names, ""]
-    assert sum(map(len, packed)) + 2 * len(pairs) < sum(map(len, names)) // 2
-    assert gen_symbols.pack([]) == ([], [])
-
-
-def test_a_name_that_the_panic_has_no_room_for_is_refused():
-    gen_symbols.pack(["x" * 63])
-    with pytest.raises(SystemExit, match="more than 63 bytes"):
-        gen_symbols.pack(["x" * 64])
-
 
 # check_layers.py
 
@@ -278,6 +255,11 @@ def test_menu_with_a_kernel_has_linux_first(stand_in, tmp_path, keys, says):
     boot(_menu_case(iso, end="lines", expect=says, keys=keys), tmp_path)
 
 
+def test_menu_starts_the_disk_above_orlop(stand_in, tmp_path):
+    boot(_menu_case(_menu_iso(stand_in, tmp_path), end="lines", expect=["command line: disk$"],
+                    keys=[["executed automatically", "\x1b[B\x1b[B\r"]]), tmp_path)
+
+
 def test_menu_starts_the_disk_without_orlop(stand_in, tmp_path):
     """The boot sector prints on COM1 and powers off."""
     text = b"the disk's own system\r\n\0"
@@ -285,7 +267,7 @@ def test_menu_starts_the_disk_without_orlop(stand_in, tmp_path):
     disk = tmp_path / "disk.img"
     disk.write_bytes(sector.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
     boot(_menu_case(_menu_iso(stand_in, tmp_path), end="poweroff", expect=["the disk's own system"],
-                    forbid=["stand-in"], keys=[["executed automatically", "\x1b[B\x1b[B\r"]],
+                    forbid=["stand-in"], keys=[["executed automatically", "\x1b[B\x1b[B\x1b[B\r"]],
                     extra=["-drive", f"file={disk},format=raw,if=ide,index=0"]), tmp_path)
 
 
@@ -306,7 +288,7 @@ def test_menu_iso_starts_from_a_usb_stick_too(stand_in, tmp_path):
     extra = ["-boot", "c", "-drive", f"file={iso},format=raw,if=ide,index=0",
              "-drive", f"file={disk},format=raw,if=ide,index=1"]
     boot(_menu_case(str(empty), end="poweroff", expect=["the disk's own system"],
-                    keys=[["executed automatically", "\x1b[B\x1b[B\r"]], extra=extra), tmp_path)
+                    keys=[["executed automatically", "\x1b[B\x1b[B\x1b[B\r"]], extra=extra), tmp_path)
     with pytest.raises(BootFailure, match="time limit"):
         boot(Case(name="menu-trial", iso=str(empty), emulator="qemu", timeout=3, end="lines",
                   expect=["GRUB"]), tmp_path)

@@ -277,7 +277,7 @@ static void every_row_describes_itself(void **state)
         assert_true(strlen(usage) > 0 && strlen(help) > 0);
         rows++;
     }
-    assert_int_equal(rows, 9);
+    assert_int_equal(rows, 10);
 }
 
 /* The model is the C library's strtok. */
@@ -330,9 +330,26 @@ static void any_text_keeps_the_limits(void **state)
     quiet_end();
 }
 
+static void disk_is_a_drive_of_the_bios(void **state)
+{
+    (void)state;
+    assert_clean("");
+    assert_false(options.disk);
+    assert_clean("disk");
+    assert_true(options.disk);
+    assert_int_equal(options.disk_drive, 0x80);
+    assert_clean("disk=0xe0");
+    assert_int_equal(options.disk_drive, 0xE0);
+    assert_clean("disk=0");
+    assert_int_equal(options.disk_drive, 0);
+    assert_bad("disk=256");
+    assert_bad("disk=sda");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(disk_is_a_drive_of_the_bios),
         cmocka_unit_test(an_empty_line_gives_the_documented_defaults),
         cmocka_unit_test(serial_takes_names_ports_and_rates),
         cmocka_unit_test(log_takes_the_four_levels),

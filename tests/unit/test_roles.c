@@ -132,7 +132,22 @@ static void no_module_says_what_to_add(void **state)
     (void)state;
     clear();
     assert_refused(ERROR_NOT_FOUND, "no guest: add \"module2 /boot/vmlinuz linux\" or \"module2 "
-                                    "/boot/guest.bin realmode\" to the Orlop entry in grub.cfg");
+                                    "/boot/guest.bin realmode\" to the Orlop entry in grub.cfg, or "
+                                    "the option \"disk\" for the machine's own system");
+}
+
+static void the_disk_is_a_guest_without_modules(void **state)
+{
+    (void)state;
+    clear();
+    assert_int_equal(roles_plan_disk(&info, 0x81, &plan), ERROR_NONE);
+    assert_int_equal(plan.kind, GUEST_DISK);
+    assert_int_equal(plan.drive, 0x81);
+    assert_true(guest_has_bios(plan.kind));
+    one_module("realmode", 512);
+    assert_int_equal(roles_plan_disk(&info, 0x80, &plan), ERROR_MALFORMED);
+    assert_int_equal(plan.kind, GUEST_NONE);
+    assert_non_null(strstr(plan.message, "\"disk\" and module 1 both name a guest"));
 }
 
 #define KNOWN_ROLES                                                                                \
@@ -288,6 +303,7 @@ int main(void)
         cmocka_unit_test(the_edges_of_memory_are_exact),
         cmocka_unit_test(bad_addresses_are_refused),
         cmocka_unit_test(arguments_that_are_not_known_are_named),
+        cmocka_unit_test(the_disk_is_a_guest_without_modules),
         cmocka_unit_test(no_module_says_what_to_add),
         cmocka_unit_test(unknown_and_missing_roles_are_named),
         cmocka_unit_test(linux_has_a_command_line_and_initrds),
