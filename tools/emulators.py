@@ -23,6 +23,7 @@ import subprocess
 import time
 
 from make_pxe import BOOTFILE
+from rfb import Screen
 
 BOCHS_CPU = "corei7_skylake_x"
 BOCHS_CLOCK = pathlib.Path(__file__).resolve().parents[1] / "build/bochs_clock.so"
@@ -30,6 +31,7 @@ DISK_JOURNAL = "disk.journal"  # in the run's folder: what was written to a disk
 BOCHS_IPS = 50_000_000  # instructions a second of emulated time; the TSC counts them
 BUILT_BOCHS = pathlib.Path(__file__).resolve().parents[1] / "build-bochs/bochs"
 PACKAGED_BIOS = pathlib.Path("/usr/share/bochs/BIOS-bochs-latest")
+VGA_BIOS = pathlib.Path("/usr/share/bochs/VGABIOS-lgpl-latest")
 START_SECONDS = 20
 STOP_SECONDS = 3
 NETWORK_CARD_ROM = "/usr/lib/ipxe/qemu/pxe-e1000.rom"   # QEMU finds it by itself
@@ -76,6 +78,7 @@ class Machine:
     bios: pathlib.Path = None   # Bochs only: another than its own
     linux: bool = False         # Bochs: an MSR that it lacks reads as 0, where Linux wants one
     network: Network = None     # boot from there
+    screen: bool = False        # Bochs: its screen is read and its keyboard typed on
     end_at_reset: bool = True   # QEMU only: a reset ends the run; Bochs counts resets()
     extra: list = dataclasses.field(default_factory=list)
 
@@ -218,6 +221,7 @@ class Bochs(Emulator):
     name = "Bochs"
     # BOCHS=, else what `make bochs` has built, else the packaged one.
     program = os.environ.get("BOCHS") or (str(BUILT_BOCHS) if BUILT_BOCHS.exists() else "bochs")
+    screen = None
     DEBUGGER = "c\n"   # what a Bochs with the debugger built in is told before the first instruction
     POWER_OFF = ("ACPI control: soft power off", "Shutdown port: shutdown requested")
 
@@ -234,7 +238,7 @@ class Bochs(Emulator):
             f"reset_on_triple_fault=0, ignore_bad_msrs={int(machine.linux)}",
             f"memory: guest={memory}, host={min(memory, 1024)}",
             f"romimage: file={machine.bios or self.bios(machine)}, options=fastboot",
-            "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest",
+            f"vgaromimage: file={VGA_BIOS}",
             "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
             "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15",
             "clock: sync=slowdown, time0=utc" if machine.real_time
@@ -300,6 +304,33 @@ class Bochs(Emulator):
         (self.folder / "bochs.log").unlink(missing_ok=True)
         debugger = ["-rc", "debugger"] if self._has_debugger() else []
         return [self.program, "-q", "-f", "bochsrc", *debugger]
+
+    def stop(self):
+        super().stop()
+        if self.screen is not None:
+            self.screen.close()
+            self.screen = None
+
+    def _connected(self, connections):
+        if self.machine.screen:
+            self.screen = Screen(self._screen_port(), VGA_BIOS)
+
+    def _screen_port(self):
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            found = re.search(r"listening for connections on port (\d+)", self._log())
+            if found:
+                return int(found.group(1))
+            time.sleep(0.05)
+        raise EmulatorError(f"Bochs shows no screen:\n{self.log_tail()}")
+
+    def screen_text(self):
+        """The 25 lines of the VGA text screen."""
+        return self.screen.text()
+
+    def type_text(self, text):
+        """On the machine's keyboard."""
+        self.screen.type(text)
 
     def environment(self):
         paced = self.machine.real_time and BOCHS_CLOCK.exists()

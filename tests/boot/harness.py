@@ -78,6 +78,7 @@ class Case:
     forbid: list = dataclasses.field(default_factory=list)
     screen: list = dataclasses.field(default_factory=list)
     keys: list = dataclasses.field(default_factory=list)
+    screen_keys: list = dataclasses.field(default_factory=list)
     repeat: int = 1
     extra: list = dataclasses.field(default_factory=list)
     bare: bool = False
@@ -95,8 +96,10 @@ class Case:
             raise ValueError(f"{self.name}: end must be one of {', '.join(ENDS)}")
         if self.emulator not in EMULATORS:
             raise ValueError(f"{self.name}: emulator must be one of {', '.join(EMULATORS)}")
-        if self.screen and self.emulator != "qemu":
-            raise ValueError(f"{self.name}: only QEMU shows its screen")
+        if self.screen and self.emulator == "nest":
+            raise ValueError(f"{self.name}: the nest shows no screen")
+        if self.screen_keys and self.emulator != "bochs":
+            raise ValueError(f"{self.name}: only Bochs's keyboard can be typed on")
         if self.compare and not is_linux(self):
             raise ValueError(f"{self.name}: only Linux guests are compared section by section")
         if self.network and self.iso:
@@ -281,7 +284,7 @@ def _machine(case, folder):
     return Machine(iso, case.cpus, case.memory, case.cpu, case.serial_port, linux=is_linux(case),
                    network=network, bios=ROOT / case.bios if case.bios else None,
                    disk=ROOT / case.disk if case.disk else None,
-                   extra=case.extra)
+                   screen=bool(case.screen or case.screen_keys), extra=case.extra)
 
 
 def _fail(case, watch, emulator, reason):
@@ -293,6 +296,8 @@ def _fail(case, watch, emulator, reason):
     parts += watch.lines[-TAIL_LINES:] or ["(nothing)"]
     if watch._partial:
         parts.append(watch._partial)
+    if emulator.machine.screen and case.emulator == "bochs":
+        parts.append(f"--- the screen\n{emulator.screen_text()}")
     emulator_said = emulator.log_tail()
     if emulator_said:
         parts.append(f"--- {emulator.name}\n{emulator_said}")
@@ -332,6 +337,7 @@ def _follow(case, emulator, watch, log):
     deadline = time.monotonic() + limit
     heard = time.monotonic()
     by_machine = case.end in ("poweroff", "reset") or case.then_poweroff
+    to_type = list(case.screen_keys)
     while True:
         now = time.monotonic()
         if now > deadline:
@@ -345,6 +351,8 @@ def _follow(case, emulator, watch, log):
         if data == b"":
             watch.finish()
             return _judge_end(case, emulator, watch)
+        if not data and to_type and _matches(to_type[0][0], emulator):
+            emulator.type_text(to_type.pop(0)[1])
         if data:
             heard = now
             log.write(data)
@@ -359,7 +367,7 @@ def _follow(case, emulator, watch, log):
             return watch.problem
         if data is None and case.end == "reset" and case.emulator == "bochs" and emulator.resets():
             return "" if watch.all_said() and not watch.problem else "reset too early"
-        if not by_machine and watch.all_said() and not watch.problem \
+        if not by_machine and watch.all_said() and not watch.problem and not to_type \
                 and _screen_shows(case, emulator):
             return ""
 
@@ -374,8 +382,11 @@ def _receive(emulator):
 def _screen_shows(case, emulator):
     if not case.screen:
         return True
-    text = emulator.screen_text()
-    return all(re.search(pattern, text) for pattern in case.screen)
+    return all(_matches(pattern, emulator) for pattern in case.screen)
+
+
+def _matches(pattern, emulator):
+    return re.search(pattern, emulator.screen_text(), re.MULTILINE)
 
 
 def _judge_end(case, emulator, watch):

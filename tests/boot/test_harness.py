@@ -80,11 +80,12 @@ def test_second_serial_port_and_none(stand_in, tmp_path):
          tmp_path)
 
 
-def test_screen_is_read(stand_in, tmp_path):
+@pytest.mark.parametrize("emulator", EMULATORS)
+def test_screen_is_read(stand_in, tmp_path, emulator):
     with pytest.raises(BootFailure, match="time limit"):
-        boot(case(options="hang", end="lines", emulator="qemu", timeout=4, screen=["no such text"]),
+        boot(case(options="hang", end="lines", emulator=emulator, timeout=4, screen=["no such text"]),
              tmp_path)
-    boot(case(options="hang", end="lines", emulator="qemu", screen=["SeaBIOS|GRUB|iPXE|Booting"]),
+    boot(case(options="hang", end="lines", emulator=emulator, screen=["SeaBIOS|GRUB|iPXE|Booting"]),
          tmp_path)
 
 
@@ -146,7 +147,8 @@ def test_a_row_stands_for_one_boot_a_number_of_cpus(tmp_path):
     "end = 'sometime'\nexpect = ['x']",
     "expect = ['x']",
     "end = 'poweroff'\nexpect = ['x']\nemulator = 'vmware'",
-    "end = 'poweroff'\nexpect = ['x']\nscreen = ['x']",
+    "end = 'poweroff'\nexpect = ['x']\nscreen = ['x']\nemulator = 'nest'",
+    "end = 'poweroff'\nexpect = ['x']\nscreen_keys = [['x', 'y']]\nemulator = 'qemu'",
     "end = 'poweroff'\nexpect = ['x']\nbare = true",
     "end = 'poweroff'\nexpect = ['x']\nbios = 'x'\nemulator = 'qemu'",
     "end = 'poweroff'\nexpect = ['(']",

@@ -201,6 +201,8 @@ static void linux16_is_the_same_where_there_is_a_bios(void **state)
     add_module("initrd", 32);
     assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
     assert_int_equal(plan.kind, GUEST_LINUX16);
+    assert_true(guest_has_bios(plan.kind));
+    assert_false(guest_has_bios(GUEST_LINUX));
     assert_string_equal(plan.command_line, "vga=normal quiet");
     assert_int_equal(plan.initrd_count, 1);
     info.efi64_table_present = true;
