@@ -247,9 +247,8 @@ def _module(text):
 
 
 def is_linux(case):
-    return any(_module(text)[1].split()[:1] in (["linux"], ["linux16"]) for text in case.modules)
-    return case.disk.endswith("-linux.img") or \
-        any(_module(text)[1].split()[:1] == ["linux"] for text in case.modules)
+    return case.disk.endswith("-linux.img") or any(
+        _module(text)[1].split()[:1] in (["linux"], ["linux16"]) for text in case.modules)
 
 
 def _network(case, folder):
