@@ -63,6 +63,15 @@ $(LINUX_TESTS:%=$(L)/%.img): $(L)/%.img: $(L)/busybox tools/initramfs.py tools/g
 	$(call say,INITRD,$@)
 	$(Q)mkdir -p $(L)/programs/$*/orlop && cp -p tests/linux/$*/run $(L)/programs/$*/orlop/run
 	$(Q)$(PYTHON) tools/initramfs.py --output $@ --busybox $< --add $(L)/programs/$* $(INITRD_FLAGS)
+# The guest `compare` runs the host's lspci, which wants its libraries.
+LSPCI := $(L)/programs/compare/usr/bin/lspci
+$(L)/compare.img: $(LSPCI)
+$(LSPCI): /usr/bin/lspci
+	$(call say,COPY,$@)
+	$(Q)set -e; for f in $< $$(ldd $< | grep -o '/[^ ]*'); do \
+	    mkdir -p $(L)/programs/compare$${f%/*}; cp -L $$f $(L)/programs/compare$$f; done; touch $@
+/usr/bin/lspci:
+	$(error the tests need pciutils: run `make deps`)
 $(LINUX_PROGRAMS): $(L)/programs/%: tests/linux/$$(subst /orlop/,/,$$*).c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)

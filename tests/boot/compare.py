@@ -59,12 +59,15 @@ def section_lines(lines):
 
 
 def _plain(lines, name, varying):
+    """The lines written over; one of which nothing is left by that is left out."""
     plain = []
     for line in lines:
+        was = line
         for pattern, text in varying:
             if pattern.search(f"{name}: {line}"):
                 line = pattern.sub(text, f"{name}: {line}").removeprefix(f"{name}: ")
-        plain.append(line)
+        if line or not was:
+            plain.append(line)
     return plain
 
 

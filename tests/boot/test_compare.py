@@ -22,6 +22,13 @@ def test_times_and_places_do_not_count():
     assert complaints(["[ 1.0] a", "[ 2.0] b", "[ 3.0] c"], ["[ 1.5] b", "[ 9.0] c", "[ 9.1] a"]) == []
 
 
+def test_a_line_that_is_written_over_whole_is_left_out():
+    slow = [(re.compile(r"^log: .* took \d+ us$"), "log: ")]
+    changed = compare.changed_lines(said("a", "x took 9 us", ""), said("a", ""), slow)
+    assert changed == []
+    assert compare.changed_lines(said("a", ""), said("a"), slow) == ["log: -"]
+
+
 def test_a_line_that_only_one_run_has_is_named():
     assert complaints(["a", "b"], ["a", "c"]) == ["not allowed: log: -b", "not allowed: log: +c"]
     assert complaints(["a", "a"], ["a"]) == ["not allowed: log: -a"]
