@@ -123,7 +123,8 @@ static _Noreturn void end_as_asked(void)
 static void print_symbol(const char *prefix, uint64_t address)
 {
     uint64_t offset = 0;
-    const char *name = symbol_lookup(address, &offset);
+    char buffer[SYMBOL_NAME_BYTES];
+    const char *name = symbol_lookup(address, &offset, buffer);
     log_print("%s%016llx %s+0x%llx\n", prefix, (unsigned long long)address, name ? name : "?",
               (unsigned long long)offset);
 }
@@ -216,7 +217,8 @@ _Noreturn void panic_trap(const struct trap_frame *frame)
 {
     struct cpu *cpu = this_cpu();
     uint64_t offset = 0;
-    const char *name = symbol_lookup(frame->rip, &offset);
+    char buffer[SYMBOL_NAME_BYTES];
+    const char *name = symbol_lookup(frame->rip, &offset, buffer);
     take_over(cpu);
     headline("orlop: panic",
              "%s (vector %llu) in Orlop at %s+0x%llx, error code 0x%llx, CR2 0x%llx",

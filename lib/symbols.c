@@ -16,21 +16,37 @@ static uint64_t read_gap(const uint8_t **at)
     return gap;
 }
 
-const char *symbol_lookup(uint64_t address, uint64_t *offset)
+/* The generator keeps to both limits; a table that did not would be cut here. */
+static void unpack(const uint8_t *packed, char name[SYMBOL_NAME_BYTES])
 {
-    const uint8_t *at = symbol_table;
-    const char *name = NULL;
+    uint8_t left[SYMBOL_DEPTH];
+    unsigned length = 0, waiting = 0;
+    while (length < SYMBOL_NAME_BYTES - 1 && (waiting || *packed)) {
+        uint8_t byte = waiting ? left[--waiting] : *packed++;
+        while (byte >= 0x80 && waiting < SYMBOL_DEPTH) {
+            left[waiting++] = symbol_pairs[byte - 0x80][1];
+            byte = symbol_pairs[byte - 0x80][0];
+        }
+        name[length++] = (char)byte;
+    }
+    name[length] = 0;
+}
+
+const char *symbol_lookup(uint64_t address, uint64_t *offset, char name[SYMBOL_NAME_BYTES])
+{
+    const uint8_t *at = symbol_table, *packed = NULL;
     uint64_t start = SYMBOL_BASE;
     for (uint32_t i = 0; i < symbol_count; i++) {
         uint64_t next = start + read_gap(&at);
         if (next > address)
             break;
         start = next;
-        name = (const char *)at;
-        at += strlen(name) + 1;
+        packed = at;
+        at += strlen((const char *)at) + 1;
     }
-    if (!name || !*name)
+    if (!packed || !*packed)
         return NULL;
     *offset = address - start;
+    unpack(packed, name);
     return name;
 }

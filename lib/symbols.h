@@ -9,9 +9,15 @@
 
 /* For each symbol, ascending: the gap from the one before, seven bits a byte, and the name with its
  * NUL. Gaps take less room than addresses, and who reads a backtrace does not mind the time. An
- * empty name marks the end of the code before it. */
+ * empty name marks the end of the code before it. In a name a byte of 128 and more stands for the
+ * pair of bytes, or of such bytes again, in its row of symbol_pairs. */
 extern const uint8_t symbol_table[];
 extern const uint32_t symbol_count;
+extern const uint8_t symbol_pairs[][2];
 
-/* The name of the function that `address` lies in, and how far in; NULL where it lies in none. */
-const char *symbol_lookup(uint64_t address, uint64_t *offset);
+#define SYMBOL_NAME_BYTES 64u /* of the longest name, its NUL included */
+#define SYMBOL_DEPTH      16u /* pairs inside of pairs */
+
+/* The name of the function that `address` lies in, put into `name`, and how far in; NULL where it
+ * lies in none. */
+const char *symbol_lookup(uint64_t address, uint64_t *offset, char name[SYMBOL_NAME_BYTES]);

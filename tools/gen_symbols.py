@@ -4,12 +4,15 @@
 Without input, from a terminal, or with --empty: an empty table of the same shape, for the first
 link. Only functions (t and T) go in, under the names that the source has: what the compiler adds
 (.constprop.0, .cold) is left out. Each run of them is closed by the first symbol of another kind,
-under an empty name, so that an address behind the code gets no name. The same input gives the same
-output.
+under an empty name, so that an address behind the code gets no name. Names are packed: time and
+again the pair of bytes that is most frequent in all of them becomes one byte. The same input gives
+the same output.
 """
+import collections
 import sys
 
 SYMBOL_BASE = 0xFFFFFFFF80000000  # as in lib/symbols.h
+NAME_BYTES, DEPTH = 64, 16         # as in lib/symbols.h: SYMBOL_NAME_BYTES, SYMBOL_DEPTH
 SECTION = '__attribute__((section(".rodata.symbols")))'
 
 
@@ -50,11 +53,40 @@ def gap_bytes(gap):
     return encoded + [gap]
 
 
+def _joined(name, pair, code):
+    """The name with `code` for each `pair`, from the left."""
+    joined, at = [], 0
+    while at < len(name):
+        found = tuple(name[at:at + 2]) == pair
+        joined.append(code if found else name[at])
+        at += 1 + found
+    return joined
+
+
+def pack(names):
+    """The names as lists of bytes, and the pairs that 128, 129 ... in them stand for."""
+    packed = [list(name.encode()) for name in names]
+    if any(len(name) >= NAME_BYTES for name in packed):
+        raise SystemExit(f"gen_symbols: a name has more than {NAME_BYTES - 1} bytes")
+    pairs, depth = [], collections.defaultdict(int)
+    for code in range(128, 256):
+        found = collections.Counter(pair for name in packed for pair in zip(name, name[1:])
+                                    if max(depth[pair[0]], depth[pair[1]]) < DEPTH)
+        pair, count = max(found.items(), key=lambda item: (item[1], item[0]), default=(None, 0))
+        if count < 3:  # its row takes two bytes
+            break
+        pairs.append(pair)
+        depth[code] = 1 + max(depth[pair[0]], depth[pair[1]])
+        packed = [_joined(name, pair, code) for name in packed]
+    return packed, pairs
+
+
 def emit(table, out):
-    """Writes the two definitions. An array has one element at least: C knows no empty ones."""
+    """Writes the definitions. An array has one element at least: C knows no empty ones."""
     rows, before = [], 0
-    for offset, name in table:
-        row = gap_bytes(offset - before) + list(name.encode()) + [0]
+    packed, pairs = pack([name for _, name in table])
+    for (offset, name), short in zip(table, packed):
+        row = gap_bytes(offset - before) + short + [0]
         rows.append(f"    {', '.join(map(str, row))}, /* {name} */")
         before = offset
     print("/* Made by tools/gen_symbols.py. */", file=out)
@@ -62,6 +94,9 @@ def emit(table, out):
     print(f"const uint32_t symbol_count {SECTION} = {len(table)};", file=out)
     print(f"\nconst uint8_t symbol_table[] {SECTION} = {{", file=out)
     print("\n".join(rows or ["    0,"]), file=out)
+    print("};", file=out)
+    print(f"\nconst uint8_t symbol_pairs[][2] {SECTION} = {{", file=out)
+    print("\n".join(f"    {{{a}, {b}}}," for a, b in pairs or [(0, 0)]), file=out)
     print("};", file=out)
 
 

@@ -14,10 +14,33 @@ import bench
 import build_bochs
 import check_image
 import check_layers
+import gen_symbols
 from harness import BUILD, ROOT, BootFailure, Case, boot
 from make_iso import IsoError, grub_commands, linux_modules, make_direct_iso, make_menu_iso
 from relocking_bios import relocking
 from run_tests import count_cmocka
+
+# gen_symbols.py
+
+
+def unpacked(code, pairs):
+    return chr(code) if code < 128 else "".join(unpacked(c, pairs) for c in pairs[code - 128])
+
+
+def test_packed_names_are_shorter_and_the_same_names():
+    names = [f"{room}_{verb}_{thing}" for room in ("memory_map", "host_tables", "aaaaaaa")
+             for verb in ("find", "set", "of") for thing in ("range", "page", "aaaa", "top")]
+    packed, pairs = gen_symbols.pack([*names, ""])
+    assert ["".join(unpacked(c, pairs) for c in name) for name in packed] == [*names, ""]
+    assert sum(map(len, packed)) + 2 * len(pairs) < sum(map(len, names)) // 2
+    assert gen_symbols.pack([]) == ([], [])
+
+
+def test_a_name_that_the_panic_has_no_room_for_is_refused():
+    gen_symbols.pack(["x" * 63])
+    with pytest.raises(SystemExit, match="more than 63 bytes"):
+        gen_symbols.pack(["x" * 64])
+
 
 # check_layers.py
 

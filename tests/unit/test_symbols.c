@@ -11,15 +11,27 @@
 /* The table is the test's here, and changes. */
 #define symbol_table declared_table
 #define symbol_count declared_count
+#define symbol_pairs declared_pairs
 #include "lib/symbols.h"
 #undef symbol_table
 #undef symbol_count
+#undef symbol_pairs
 
 #define SEED      20260406u
 #define CAPACITY  64
 #define NAME_SIZE 8
 
 uint32_t symbol_count;
+const uint8_t symbol_pairs[][2] = {
+    {'m', 'e'}, /* 128 */
+    {128, 'm'}, /* 129: "mem" */
+    {129, 129}, /* 130: "memmem" */
+    {'_', 130}, /* 131: "_memmem" */
+    {132, 132}, /* 132: no end */
+    {130, 130}, /* 133: 12 bytes */
+    {133, 133}, /* 134: 24 bytes */
+    {134, 134}, /* 135: 48 bytes */
+};
 uint8_t symbol_table[CAPACITY * (NAME_SIZE + 5)];
 static uint32_t offsets[CAPACITY], used;
 static const char *names[CAPACITY];
@@ -57,9 +69,13 @@ static void check_lookup(uint64_t address)
 {
     uint64_t offset = 0, expected_offset = 0;
     const char *expected = model_lookup(address, &expected_offset);
-    assert_ptr_equal(symbol_lookup(address, &offset), expected);
-    if (expected != NULL)
-        assert_int_equal(offset, expected_offset);
+    char name[SYMBOL_NAME_BYTES];
+    const char *found = symbol_lookup(address, &offset, name);
+    assert_int_equal(found != NULL, expected != NULL);
+    if (expected == NULL)
+        return;
+    assert_string_equal(found, expected);
+    assert_int_equal(offset, expected_offset);
 }
 
 static void every_address_has_the_name_that_a_linear_search_finds(void **state)
@@ -85,18 +101,46 @@ static void addresses_outside_the_image_have_no_name(void **state)
 {
     (void)state;
     uint64_t offset;
+    char name[SYMBOL_NAME_BYTES];
     start_table();
-    assert_null(symbol_lookup(SYMBOL_BASE, &offset));
+    assert_null(symbol_lookup(SYMBOL_BASE, &offset, name));
     add_symbol(0x1000, "first");
     add_symbol(0x2000, "");
-    assert_null(symbol_lookup(0, &offset));
-    assert_null(symbol_lookup(0x1000, &offset));
-    assert_null(symbol_lookup(SYMBOL_BASE - 1, &offset));
-    assert_null(symbol_lookup(SYMBOL_BASE + 0xFFF, &offset));
-    assert_string_equal(symbol_lookup(SYMBOL_BASE + 0x1FFF, &offset), "first");
+    assert_null(symbol_lookup(0, &offset, name));
+    assert_null(symbol_lookup(0x1000, &offset, name));
+    assert_null(symbol_lookup(SYMBOL_BASE - 1, &offset, name));
+    assert_null(symbol_lookup(SYMBOL_BASE + 0xFFF, &offset, name));
+    assert_string_equal(symbol_lookup(SYMBOL_BASE + 0x1FFF, &offset, name), "first");
     assert_int_equal(offset, 0xFFF);
-    assert_null(symbol_lookup(SYMBOL_BASE + 0x2000, &offset));
-    assert_null(symbol_lookup(UINT64_MAX, &offset));
+    assert_null(symbol_lookup(SYMBOL_BASE + 0x2000, &offset, name));
+    assert_null(symbol_lookup(UINT64_MAX, &offset, name));
+}
+
+static void a_byte_of_the_upper_half_is_a_pair(void **state)
+{
+    (void)state;
+    uint64_t offset;
+    char name[SYMBOL_NAME_BYTES];
+    start_table();
+    add_symbol(0, "\x80");
+    add_symbol(1, "x\x81y");
+    add_symbol(2, "\x83_\x82");
+    assert_string_equal(symbol_lookup(SYMBOL_BASE, &offset, name), "me");
+    assert_string_equal(symbol_lookup(SYMBOL_BASE + 1, &offset, name), "xmemy");
+    assert_string_equal(symbol_lookup(SYMBOL_BASE + 2, &offset, name), "_memmem_memmem");
+}
+
+/* A table that breaks the generator's limits. */
+static void a_name_is_cut_where_the_buffer_ends(void **state)
+{
+    (void)state;
+    uint64_t offset;
+    char name[SYMBOL_NAME_BYTES];
+    start_table();
+    add_symbol(0, "\x84\x84");
+    add_symbol(1, "\x87\x87");
+    assert_true(strlen(symbol_lookup(SYMBOL_BASE, &offset, name)) < SYMBOL_NAME_BYTES);
+    assert_int_equal(strlen(symbol_lookup(SYMBOL_BASE + 1, &offset, name)), SYMBOL_NAME_BYTES - 1);
 }
 
 /* The generator: what it writes is compiled without a warning, and is as expected. */
@@ -170,6 +214,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_address_has_the_name_that_a_linear_search_finds),
         cmocka_unit_test(addresses_outside_the_image_have_no_name),
+        cmocka_unit_test(a_byte_of_the_upper_half_is_a_pair),
+        cmocka_unit_test(a_name_is_cut_where_the_buffer_ends),
         cmocka_unit_test(the_generator_keeps_one_function_an_address_and_closes_each_run),
         cmocka_unit_test(the_generator_makes_an_empty_table_of_nothing),
     };
