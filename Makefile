@@ -45,14 +45,17 @@ $(O)/%.o: %.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_HOST) $(CFLAGS_$(basename $(notdir $<))) -MD -MP -c -o $@ $<
 
-# The exit path does without frame pointers; a backtrace shows it as one frame.
-$(patsubst %.c,$(O)/%.o,$(filter vcpu/% $(addprefix vmx/,exit.c exit_msr.c exit_cr.c \
-    exit_instructions.c),$(C_SOURCES))): CFLAGS_HOST += -fomit-frame-pointer
+# The exit path does without frame pointers; a backtrace shows it as one frame. So do the pure rooms
+# that run at boot alone, for their size.
+$(patsubst %.c,$(O)/%.o,$(filter vcpu/% loader/% acpi/% boot/% $(addprefix vmx/,exit.c exit_msr.c \
+    exit_cr.c exit_instructions.c),$(C_SOURCES))): CFLAGS_HOST += -fomit-frame-pointer
 
-# What runs at boot, or only to report, is built for size.
-$(patsubst %.c,$(O)/%.o,vcpu/cpuid_policy.c vmx/exit_fatal.c $(filter-out vcpu/% vmx/exit.c \
+# What runs at boot, or only to report, is built for size (-Oz: gcc 12 and later, clang).
+SMALL := $(shell $(CC) -Oz -x c -c -o /dev/null /dev/null 2>/dev/null && echo -Oz || echo -Os)
+$(patsubst %.c,$(O)/%.o,$(addprefix vcpu/,cpuid_policy.c decoder.c decoder_prefixes.c entry_state.c) \
+    vmx/exit_fatal.c vmx/exit_range.c $(filter-out vcpu/% vmx/exit.c \
     vmx/exit_%.c mm/ept_% mm/guest_access.c lib/log_ring.c lib/libc.c,$(C_SOURCES))): \
-    CFLAGS_HOST += -Os
+    CFLAGS_HOST += $(SMALL)
 
 $(O)/%.asm.o: %.asm $(O)/asm_constants.inc Makefile
 	$(call say,NASM,$<)
