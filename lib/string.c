@@ -50,3 +50,12 @@ bool string_parse_u64(const char *text, size_t length, uint64_t *value)
     *value = sum;
     return true;
 }
+
+const char *string_numbered(const uint8_t *numbers, size_t count, const char *texts,
+                            uint64_t number)
+{
+    for (size_t i = 0; i < count; i++, texts += strlen(texts) + 1)
+        if (numbers[i] == number)
+            return texts;
+    return NULL;
+}

@@ -25,3 +25,9 @@ bool string_starts_with(const char *text, const char *prefix);
 /* Reads all `length` bytes of `text` as one number, decimal or hexadecimal after 0x. False, and
  * `*value` untouched, where they are none, or not digits, or more than 64 bits. */
 bool string_parse_u64(const char *text, size_t length, uint64_t *value);
+
+/* The text that belongs to `number` among `count` numbers and as many texts, which lie behind each
+ * other in that order, each with its NUL: a table without a pointer a row. NULL where it is none.
+ */
+const char *string_numbered(const uint8_t *numbers, size_t count, const char *texts,
+                            uint64_t number);

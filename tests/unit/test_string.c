@@ -252,6 +252,19 @@ static void parse_looks_at_no_byte_behind_the_length(void **state)
     assert_false(string_parse_u64("0x12", 2, &value));
 }
 
+static void a_number_s_text_is_found_behind_the_others(void **state)
+{
+    (void)state;
+    static const uint8_t numbers[] = {0, 7, 3};
+    static const char texts[] = "none\0\0three\0";
+    assert_string_equal(string_numbered(numbers, 3, texts, 0), "none");
+    assert_string_equal(string_numbered(numbers, 3, texts, 7), "");
+    assert_string_equal(string_numbered(numbers, 3, texts, 3), "three");
+    assert_null(string_numbered(numbers, 3, texts, 1));
+    assert_null(string_numbered(numbers, 3, texts, 256)); /* no 0 */
+    assert_null(string_numbered(numbers, 0, texts, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +279,7 @@ int main(void)
         cmocka_unit_test(parse_reads_back_every_printed_number),
         cmocka_unit_test(parse_refuses_what_is_no_number_or_too_large),
         cmocka_unit_test(parse_looks_at_no_byte_behind_the_length),
+        cmocka_unit_test(a_number_s_text_is_found_behind_the_others),
     };
     printf("seed %u\n", SEED);
     srand(SEED);

@@ -1,4 +1,4 @@
-/* with: vmx/vmcs_fields.c vmx/vmcs.c vmx/instruction_errors.c vmx/exit_reasons.c */
+/* with: vmx/vmcs_fields.c vmx/vmcs.c vmx/instruction_errors.c vmx/exit_reasons.c lib/string.c */
 /* The table of VMCS fields and the accessors that it makes, on a VMCS in memory; the texts of exit
  * reasons and instruction errors; the architectural constants that have a structure. */
 #include "base/x86/apic.h"
