@@ -47,8 +47,15 @@ $(BROKEN): $(L)/memtest.bin tests/boot/broken.py
 
 # All that the boot tests boot.
 .PHONY: boot-files unit-programs
+# zimage-VERSION is a zImage of that protocol, bzimage-VERSION a bzImage.
+ZIMAGES := $(addprefix $(B)/zimage/,zimage-200.bin zimage-201.bin zimage-202.bin bzimage-201.bin)
+$(ZIMAGES): tests/boot/zimage.asm
+	$(call say,NASM,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(NASM) -f bin -Werror -DVERSION=0x$(lastword $(subst -, ,$(basename $(@F)))) \
+	    $(if $(filter bzimage%,$(@F)),-DHIGH=1) -o $@ $<
 boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf $(B)/bios-relocking.bin \
-    $(B)/bochs_clock.so $(OTHERS) $(BROKEN) guests $(DISKS) linux-tests
+    $(B)/bochs_clock.so $(OTHERS) $(BROKEN) $(ZIMAGES) guests $(DISKS) linux-tests
 
 # What the Linux guests of the tests do: tests/linux/NAME/run is run in the initramfs
 # build/linux/NAME.img, with the programs that are beside it in C, linked statically.
