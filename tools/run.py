@@ -314,7 +314,8 @@ def _guest_name(arguments):
         kept = "kept" if arguments.disk_writable else "lost"
         guests.insert(0, f"{arguments.disk} (what is written to it is {kept})")
     if arguments.kernel:
-        guests.insert(0, f"{arguments.role} ({pathlib.Path(arguments.kernel).resolve().name})")
+        kind = "Linux" if arguments.role == "linux" else arguments.role
+        guests.insert(0, f"{kind} ({pathlib.Path(arguments.kernel).resolve().name})")
     return f"guest {', '.join(guests) or 'none'}"
 
 
