@@ -220,6 +220,21 @@ static enum error take_tag(const uint8_t *tag_bytes, struct multiboot2_tag tag, 
     return ERROR_NONE;
 }
 
+#define OF_THE_MACHINE                                                                             \
+    (BIT(MULTIBOOT2_TAG_BOOT_DEVICE) | BIT(MULTIBOOT2_TAG_VBE) | BIT(MULTIBOOT2_TAG_FRAMEBUFFER) | \
+     BIT(MULTIBOOT2_TAG_APM) | BIT(MULTIBOOT2_TAG_RSDP_V1) | BIT(MULTIBOOT2_TAG_RSDP_V2) |         \
+     BIT(MULTIBOOT2_TAG_NETWORK))
+
+static void keep_tag(const uint8_t *tag_bytes, struct multiboot2_tag tag, struct bootinfo *out)
+{
+    uint64_t room = ALIGN_UP((uint64_t)tag.bytes, MULTIBOOT2_TAG_ALIGN_BYTES);
+    if (tag.type > 31 || !(OF_THE_MACHINE & BIT(tag.type)) ||
+        room > sizeof(out->machine) - out->machine_bytes)
+        return;
+    memcpy(out->machine + out->machine_bytes, tag_bytes, tag.bytes);
+    out->machine_bytes += (uint32_t)room;
+}
+
 static enum error walk_tags(const uint8_t *information, uint32_t total_bytes, struct bootinfo *out)
 {
     uint32_t seen = 0;
@@ -236,6 +251,7 @@ static enum error walk_tags(const uint8_t *information, uint32_t total_bytes, st
         enum error error = take_tag(information + offset, tag, offset, &seen, out);
         if (error)
             return error;
+        keep_tag(information + offset, tag, out);
         uint64_t next = ALIGN_UP((uint64_t)offset + tag.bytes, MULTIBOOT2_TAG_ALIGN_BYTES);
         offset = (uint32_t)min_u64(next, total_bytes);
     }

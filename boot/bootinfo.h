@@ -13,6 +13,7 @@
 #define BOOTINFO_MAX_MODULES        8u
 #define BOOTINFO_MAX_MEMORY_ENTRIES 256u
 #define BOOTINFO_RSDP_BYTES         36u
+#define BOOTINFO_MACHINE_BYTES      1536u /* VBE's tag has 784, that of a network boot some 600 */
 
 struct bootinfo_module {
     uint64_t start; /* physical, [start, end) */
@@ -72,6 +73,13 @@ struct bootinfo {
 
     struct bootinfo_framebuffer framebuffer;
 
+    /* The tags that describe the machine and hold no address, as they came, for another multiboot
+     * kernel: boot device, VBE, framebuffer, APM, RSDP, network. One that finds no room is left
+     * out.
+     */
+    uint32_t machine_bytes; /* a multiple of 8 */
+    uint8_t machine[BOOTINFO_MACHINE_BYTES] __attribute__((aligned(8)));
+
     enum bootinfo_map_source memory_map_source;
     uint32_t memory_count;
     uint32_t memory_dropped; /* entries beyond the table: the map is then not to be trusted */
@@ -85,7 +93,7 @@ struct bootinfo {
     uint32_t strings_bytes; /* in use */
     char strings[BOOTINFO_STRINGS_BYTES];
 };
-_Static_assert(sizeof(struct bootinfo) <= 10 * 1024, "part of an image of at most 128 KiB");
+_Static_assert(sizeof(struct bootinfo) <= 12 * 1024, "part of an image of at most 128 KiB");
 
 /* Copies the information structure at `information`, of which at most `limit_bytes` may be read,
  * into `out`. ERROR_MALFORMED, with a log line naming the tag's type and offset, when the structure

@@ -12,6 +12,7 @@
 #define MULTIBOOT2_ARCHITECTURE_I386  0u
 #define MULTIBOOT2_HEADER_ALIGN_BYTES 8u
 #define MULTIBOOT2_TAG_ALIGN_BYTES    8u
+#define MULTIBOOT2_HEADER_WITHIN      32768u /* bytes of the file */
 
 /* Tags of the header, in our image. */
 #define MULTIBOOT2_HEADER_TAG_END          0u
@@ -33,14 +34,21 @@
 #define MULTIBOOT2_TAG_LOADER_NAME  2u
 #define MULTIBOOT2_TAG_MODULE       3u
 #define MULTIBOOT2_TAG_BASIC_MEMORY 4u
+#define MULTIBOOT2_TAG_BOOT_DEVICE  5u
 #define MULTIBOOT2_TAG_MEMORY_MAP   6u
+#define MULTIBOOT2_TAG_VBE          7u
 #define MULTIBOOT2_TAG_FRAMEBUFFER  8u
+#define MULTIBOOT2_TAG_ELF_SECTIONS 9u
+#define MULTIBOOT2_TAG_APM          10u
 #define MULTIBOOT2_TAG_EFI32_TABLE  11u
 #define MULTIBOOT2_TAG_EFI64_TABLE  12u
 #define MULTIBOOT2_TAG_RSDP_V1      14u
 #define MULTIBOOT2_TAG_RSDP_V2      15u
+#define MULTIBOOT2_TAG_NETWORK      16u
 #define MULTIBOOT2_TAG_EFI_MEMORY   17u
 #define MULTIBOOT2_TAG_EFI_SERVICES 18u
+#define MULTIBOOT2_TAG_EFI32_IMAGE  19u
+#define MULTIBOOT2_TAG_EFI64_IMAGE  20u
 #define MULTIBOOT2_TAG_LOAD_BASE    21u
 
 /* Types of memory in tag 6. Any other number is to be taken as reserved. */
@@ -53,6 +61,26 @@
 #define MULTIBOOT2_FRAMEBUFFER_INDEXED 0u
 #define MULTIBOOT2_FRAMEBUFFER_RGB     1u
 #define MULTIBOOT2_FRAMEBUFFER_TEXT    2u
+
+struct multiboot2_header {
+    uint32_t magic, architecture, bytes, checksum;
+    /* tags follow */
+};
+_Static_assert(sizeof(struct multiboot2_header) == 16, "fixed part of the header");
+
+struct multiboot2_header_tag {
+    uint16_t type, flags;
+    uint32_t bytes; /* this head included, the padding to 8 bytes not */
+};
+_Static_assert(sizeof(struct multiboot2_header_tag) == 8, "head of a header's tag");
+
+/* Header tag 10, behind its head. */
+struct multiboot2_relocatable {
+    uint32_t lowest, highest, align, preference;
+};
+#define MULTIBOOT2_PREFERS_LOW  1u
+#define MULTIBOOT2_PREFERS_HIGH 2u
+_Static_assert(sizeof(struct multiboot2_relocatable) == 16, "header tag 10");
 
 struct multiboot2_information {
     uint32_t total_bytes; /* this header and every tag, the end tag included */

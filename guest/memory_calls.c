@@ -19,17 +19,6 @@ static void refuse_call(struct memory_call *call)
     call->carry = true;
 }
 
-/* Usable bytes from `base` on, without a gap, up to `limit`. */
-static uint64_t run_from(const struct memory_map *map, uint64_t base, uint64_t limit)
-{
-    for (uint32_t i = 0; i < map->count; i++) {
-        const struct memory_range *range = &map->ranges[i];
-        if (range->type == MEMORY_USABLE && range->base <= base && base < range->end)
-            return min_u64(range->end, limit) - base;
-    }
-    return 0;
-}
-
 /* ACPI 6.5, section 15.1: the continuation value is for us to choose, 0 begins and ends. */
 static void answer_entry(const struct memory_map *map, struct memory_call *call)
 {
@@ -54,8 +43,8 @@ static void answer_entry(const struct memory_map *map, struct memory_call *call)
 /* KiB between 1 MiB and 16 MiB, and units of 64 KiB above 16 MiB. */
 static void answer_sizes(const struct memory_map *map, struct memory_call *call, bool wide)
 {
-    uint64_t low = run_from(map, MIB(1), MIB(16)) / KIB(1);
-    uint64_t high = run_from(map, MIB(16), GIB(4)) / KIB(64);
+    uint64_t low = memory_map_run(map, MIB(1), MIB(16)) / KIB(1);
+    uint64_t high = memory_map_run(map, MIB(16), GIB(4)) / KIB(64);
     if (wide) {
         call->eax = call->ecx = (uint32_t)low;
         call->ebx = call->edx = (uint32_t)high;
@@ -77,7 +66,7 @@ bool memory_call_answer(const struct memory_map *map, struct memory_call *call)
     else if (ax == 0xE801 || ax == 0xE881)
         answer_sizes(map, call, ax == 0xE881);
     else if ((ax & AH) == 0x8800)
-        set_ax(&call->eax, min_u64(run_from(map, MIB(1), GIB(4)) / KIB(1), KIB_TO_63_MIB));
+        set_ax(&call->eax, min_u64(memory_map_run(map, MIB(1), GIB(4)) / KIB(1), KIB_TO_63_MIB));
     else
         return false;
     return true;
@@ -108,6 +97,7 @@ uint16_t memory_size(const struct memory_map *map, uint8_t low, uint16_t size)
 {
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
         if (sizes[i].low == low)
-            return (uint16_t)min_u64(size, run_from(map, sizes[i].from, GIB(4)) / sizes[i].unit);
+            return (uint16_t)min_u64(size,
+                                     memory_map_run(map, sizes[i].from, GIB(4)) / sizes[i].unit);
     return size;
 }

@@ -8,6 +8,7 @@
 #include "include/orlop_abi.h"
 #include "kernel/apic.h"
 #include "kernel/descriptors.h"
+#include "kernel/guest_multiboot.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/main_report.h"
@@ -139,6 +140,8 @@ void main_plan_guest(void)
         refuse("%s", boot.plan.message);
     if (boot.plan.kind == GUEST_LINUX || boot.plan.kind == GUEST_LINUX16)
         read_kernel();
+    if (boot.plan.kind == GUEST_MULTIBOOT)
+        guest_read_multiboot();
     boot.guest_cpus = boot.cpus.count;
     if (boot.options.cpus && boot.options.cpus < boot.cpus.count)
         boot.guest_cpus = boot.options.cpus;

@@ -5,6 +5,7 @@
 #include "guest/bios_hook.h"
 #include "guest/disk.h"
 #include "kernel/guest_linux.h"
+#include "kernel/guest_multiboot.h"
 #include "kernel/guest_write.h"
 #include "kernel/panic.h"
 #include "mm/frames.h"
@@ -43,10 +44,9 @@ static void show_memory(void)
 }
 
 static void (*const loaders[])(void) = {
-    [GUEST_REALMODE] = load_realmode,
-    [GUEST_LINUX] = guest_load_linux,
-    [GUEST_LINUX16] = guest_load_linux16,
-    [GUEST_DISK] = load_disk,
+    [GUEST_REALMODE] = load_realmode,         [GUEST_LINUX] = guest_load_linux,
+    [GUEST_LINUX16] = guest_load_linux16,     [GUEST_DISK] = load_disk,
+    [GUEST_MULTIBOOT] = guest_load_multiboot,
 };
 
 void main_load_guest(void)

@@ -252,6 +252,9 @@ void main_release(void)
         log_info("guest", "launch: Linux at 0x%llx", (unsigned long long)boot.entry.processor.rip);
     else if (boot.plan.kind == GUEST_DISK)
         log_info("guest", "launch: the boot sector of drive 0x%x", boot.plan.drive);
+    else if (boot.plan.kind == GUEST_MULTIBOOT)
+        log_info("guest", "launch: multiboot%u at 0x%llx", boot.multiboot_image.version,
+                 (unsigned long long)boot.entry.processor.rip);
     else
         log_info("guest", "launch: real mode at %04x:%04llx", boot.entry.processor.cs.selector,
                  (unsigned long long)boot.entry.processor.rip);

@@ -7,6 +7,7 @@
 #include "kernel/place.h"
 #include "kernel/smp.h"
 #include "loader/linux_image.h"
+#include "loader/multiboot_image.h"
 #include "loader/roles.h"
 #include "vcpu/entry_state.h"
 
@@ -18,6 +19,7 @@ struct boot {
     struct machine_facts facts;
     struct guest_plan plan;
     struct linux_image linux_image; /* where the plan is for Linux */
+    struct multiboot_image multiboot_image;
     struct entry_state entry;
     struct smp_cpus cpus;
     uint32_t guest_cpus; /* the first so many run the guest */

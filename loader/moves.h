@@ -4,7 +4,7 @@
 
 #include "mm/memmap.h"
 
-#define MOVES_WANTED_MAX 9u
+#define MOVES_WANTED_MAX 16u
 #define MOVES_MAX        (2 * MOVES_WANTED_MAX) /* each one may go by way of a parking place */
 #define MOVES_KEEP_MAX   4u
 

@@ -116,12 +116,13 @@ static const struct role {
     {"realmode", GUEST_REALMODE, plan_realmode},
     {"linux", GUEST_LINUX, plan_linux},
     {"linux16", GUEST_LINUX16, plan_linux16},
+    {"multiboot", GUEST_MULTIBOOT, plan_linux},
     {"initrd", GUEST_NONE, NULL},
 };
 
-#define KNOWN_ROLES                                                                                \
-    "linux|linux16 [command line]\", \"module2 FILE initrd\" or \"module2 FILE realmode "          \
-    "[addr=0x7c00]"
+static const char known_roles[] =
+    "write \"module2 FILE linux|linux16|multiboot [command line]\", \"module2 FILE initrd\" or "
+    "\"module2 FILE realmode [addr=0x7c00]\" in grub.cfg";
 
 static const struct role *find_role(struct word name)
 {
@@ -165,29 +166,36 @@ static enum error plan_guest(const struct bootinfo *info, uint32_t index, const 
     return role->plan(info, arguments, out);
 }
 
-static enum error plan_module(const struct bootinfo *info, uint32_t index, struct guest_plan *out)
+/* A module that no role begins: without a multiboot kernel before it, it should have one. */
+static enum error refuse_role(struct word name, unsigned int number, struct guest_plan *out)
+{
+    char shown[SHOWN_BYTES];
+    if (!name.length)
+        return refuse(out, ERROR_MALFORMED, "module %u has no role; %s", number, known_roles);
+    word_copy(name, shown, sizeof(shown));
+    return refuse(out, ERROR_UNSUPPORTED, "module %u: unknown role \"%s\"; %s", number, shown,
+                  known_roles);
+}
+
+/* `own`: the kernel that the modules before belong to has modules of its own. */
+static enum error plan_module(const struct bootinfo *info, uint32_t index, bool *own,
+                              struct guest_plan *out)
 {
     const char *cursor = info->modules[index].string;
-    char shown[SHOWN_BYTES];
-    struct word name;
-    if (!word_next(&cursor, &name))
-        return refuse(out, ERROR_MALFORMED,
-                      "module %u has no role; write \"module2 FILE " KNOWN_ROLES "\" in grub.cfg",
-                      index + 1);
-    const struct role *role = find_role(name);
-    if (!role) {
-        word_copy(name, shown, sizeof(shown));
-        return refuse(out, ERROR_UNSUPPORTED,
-                      "module %u: unknown role \"%s\"; write \"module2 FILE " KNOWN_ROLES
-                      "\" in grub.cfg",
-                      index + 1, shown);
-    }
+    struct word name = {0};
+    const struct role *role = word_next(&cursor, &name) ? find_role(name) : NULL;
+    *own = role ? role->kind == GUEST_MULTIBOOT : *own;
+    if (!role && !*own)
+        return refuse_role(name, index + 1, out);
     enum error error = check_module(&info->modules[index], index + 1, out);
     if (error)
         return error;
-    if (role->plan)
+    if (role && role->plan)
         return plan_guest(info, index, role, cursor, out);
-    out->initrds[out->initrd_count++] = index;
+    if (*own)
+        out->modules[out->module_count++] = index;
+    else
+        out->initrds[out->initrd_count++] = index;
     return ERROR_NONE;
 }
 
@@ -223,8 +231,9 @@ enum error roles_plan(const struct bootinfo *info, bool probe, struct guest_plan
                       "%u modules are too many; leave %u module2 lines in the Orlop entry in "
                       "grub.cfg",
                       info->module_count + info->modules_dropped, BOOTINFO_MAX_MODULES);
+    bool own = false;
     for (uint32_t i = 0; i < info->module_count; i++) {
-        enum error error = plan_module(info, i, out);
+        enum error error = plan_module(info, i, &own, out);
         if (error)
             return error;
     }

@@ -12,7 +12,14 @@
 #define REALMODE_LOWEST_ADDR  0x600u   /* past the IVT, the BIOS data area and its neighbour */
 #define REALMODE_END_ADDR     0xA0000u /* 640 KiB, or less where the BIOS keeps the top */
 
-enum guest_kind { GUEST_NONE, GUEST_REALMODE, GUEST_LINUX, GUEST_LINUX16, GUEST_DISK };
+enum guest_kind {
+    GUEST_NONE,
+    GUEST_REALMODE,
+    GUEST_LINUX,
+    GUEST_LINUX16,
+    GUEST_DISK,
+    GUEST_MULTIBOOT,
+};
 
 /* Real-mode guests find the BIOS alive; others are told what they need by their boot protocol. */
 static inline bool guest_has_bios(enum guest_kind kind)
@@ -31,8 +38,12 @@ struct guest_plan {
     uint16_t entry_ip;
     /* disk */
     uint8_t drive;
-    /* linux, linux16 */
+    /* linux, linux16, multiboot */
     const char *command_line; /* in bootinfo */
+    /* multiboot */
+    uint32_t module_count;
+    uint32_t modules[BOOTINFO_MAX_MODULES]; /* the kernel's own: indices as below */
+    /* linux */
     uint32_t initrd_count;
     uint32_t
         initrds[BOOTINFO_MAX_MODULES]; /* indices into bootinfo's modules, in grub.cfg's order */
@@ -41,12 +52,13 @@ struct guest_plan {
 
 /* Makes the plan from the modules. With `probe` no guest is wanted: modules are not looked at and
  * the kind is GUEST_NONE. Otherwise exactly one module must name a guest; initrds belong to a Linux
- * kernel and may stand before it or after it. ERROR_NOT_FOUND when there is no guest,
+ * kernel and may stand before it or after it. A multiboot kernel's own modules follow it, up to one
+ * that begins with a role's name. ERROR_NOT_FOUND when there is no guest,
  * ERROR_UNSUPPORTED for an unknown role, ERROR_RANGE for an argument that cannot be,
  * ERROR_MALFORMED for modules that contradict each other, have no role or are empty. */
 MUST_CHECK enum error roles_plan(const struct bootinfo *info, bool probe, struct guest_plan *out);
 
-/* The same where the option `disk` names the guest: what the BIOS boots from `drive`. ERROR_MALFORMED
- * when there are modules as well. */
+/* The same where the option `disk` names the guest: what the BIOS boots from `drive`.
+ * ERROR_MALFORMED when there are modules as well. */
 MUST_CHECK enum error roles_plan_disk(const struct bootinfo *info, uint8_t drive,
                                       struct guest_plan *out);

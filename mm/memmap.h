@@ -54,6 +54,16 @@ MUST_CHECK enum error memory_map_find_top(const struct memory_map *map, uint64_t
                                           const struct memory_range *avoid, unsigned avoid_count,
                                           uint64_t *base);
 
+/* The same from below: the lowest such bytes inside [low, limit) that begin on a multiple of
+ * `align`. That the question makes sense is the caller's to see to. */
+MUST_CHECK enum error memory_map_find_bottom(const struct memory_map *map, uint64_t size,
+                                             uint64_t align, uint64_t low, uint64_t limit,
+                                             const struct memory_range *avoid, unsigned avoid_count,
+                                             uint64_t *base);
+
+/* Usable bytes from `base` on, without a gap, up to `limit`. */
+uint64_t memory_map_run(const struct memory_map *map, uint64_t base, uint64_t limit);
+
 /* The highest whole usable page inside [low, high) that overlaps none of `avoid`. */
 MUST_CHECK enum error memory_map_find_low_page(const struct memory_map *map,
                                                const struct memory_range *avoid,

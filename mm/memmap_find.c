@@ -64,6 +64,37 @@ enum error memory_map_find_top(const struct memory_map *map, uint64_t size, uint
                         (struct memory_range){0, limit, 0}, avoid, avoid_count, base);
 }
 
+enum error memory_map_find_bottom(const struct memory_map *map, uint64_t size, uint64_t align,
+                                  uint64_t low, uint64_t limit, const struct memory_range *avoid,
+                                  unsigned avoid_count, uint64_t *base)
+{
+    size = ALIGN_UP(size, PAGE_SIZE);
+    for (uint32_t i = 0; i < map->count; i++) {
+        struct memory_range pages = usable_pages(&map->ranges[i]);
+        uint64_t at = max_u64(pages.base, low), end = min_u64(pages.end, limit);
+        while (at < end && (at = ALIGN_UP(at, max_u64(align, PAGE_SIZE))) < end &&
+               end - at >= size) {
+            const struct memory_range *in_way = obstacle(avoid, avoid_count, at, at + size);
+            if (!in_way) {
+                *base = at;
+                return ERROR_NONE;
+            }
+            at = in_way->end;
+        }
+    }
+    return ERROR_NOT_FOUND;
+}
+
+uint64_t memory_map_run(const struct memory_map *map, uint64_t base, uint64_t limit)
+{
+    for (uint32_t i = 0; i < map->count; i++) {
+        const struct memory_range *range = &map->ranges[i];
+        if (range->type == MEMORY_USABLE && range->base <= base && base < range->end)
+            return min_u64(range->end, limit) - base;
+    }
+    return 0;
+}
+
 enum error memory_map_find_low_page(const struct memory_map *map, const struct memory_range *avoid,
                                     unsigned avoid_count, uint64_t low, uint64_t high,
                                     uint64_t *base)

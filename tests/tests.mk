@@ -35,12 +35,17 @@ $(filter-out %-linux.img %/zeroes.img,$(DISKS)): $(B)/disk/%.img: tests/disk/gue
 	$(Q)mkdir -p $(@D)
 	$(Q)$(NASM) -f bin -Werror -DGUEST='"$(B)/guests/$*.bin"' -o $@ $<
 
-# Programs that others wrote, and that are started by the Linux boot protocol.
-OTHERS := $(L)/memtest.bin $(L)/memtest32.bin $(L)/ipxe.lkrn
+# Programs that others wrote, and that are started by the Linux boot protocol, or by multiboot.
+OTHERS := $(L)/memtest.bin $(L)/memtest32.bin $(L)/ipxe.lkrn $(L)/xen.gz
 $(OTHERS): $(L)/%:
 	$(Q)$(LINUX_GUEST) $(basename $(@F))
 BROKEN := $(addprefix $(B)/broken/,cut.bin large-setup.bin bad-address.bin)
 $(BROKEN): $(L)/memtest.bin tests/boot/broken.py
+	$(call say,BREAK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PYTHON) tests/boot/broken.py $< $@
+BROKEN_KERNELS := $(addprefix $(B)/broken/kernel-,cut.bin overlap.bin rom.bin high.bin needs.bin)
+$(BROKEN_KERNELS): $(B)/guests/mboot2.bin tests/boot/broken.py
 	$(call say,BREAK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) tests/boot/broken.py $< $@
@@ -55,7 +60,7 @@ $(ZIMAGES): tests/boot/zimage.asm
 	$(Q)$(NASM) -f bin -Werror -DVERSION=0x$(lastword $(subst -, ,$(basename $(@F)))) \
 	    $(if $(filter bzimage%,$(@F)),-DHIGH=1) -o $@ $<
 boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf $(B)/bios-relocking.bin \
-    $(B)/bochs_clock.so $(OTHERS) $(BROKEN) $(ZIMAGES) guests $(DISKS) linux-tests
+    $(B)/bochs_clock.so $(OTHERS) $(BROKEN) $(BROKEN_KERNELS) $(ZIMAGES) guests $(DISKS) linux-tests
 
 # What the Linux guests of the tests do: tests/linux/NAME/run is run in the initramfs
 # build/linux/NAME.img, with the programs that are beside it in C, linked statically.

@@ -28,15 +28,16 @@ WANTED = {
     "memtest": ("memtest86+",),
     "memtest32": ("memtest86+",),
     "ipxe": ("ipxe",),
+    "xen": ("xen-hypervisor-4.17-amd64",),
 }
 LINKS = {"kernel": "vmlinuz", "kernel-full": "vmlinuz-full", "busybox": "busybox",
-         "memtest": "memtest.bin", "memtest32": "memtest32.bin", "ipxe": "ipxe.lkrn"}
+         "memtest": "memtest.bin", "memtest32": "memtest32.bin", "ipxe": "ipxe.lkrn", "xen": "xen.gz"}
 # Where the thing is in its package; and its name in our folder, where it is not the package's.
 FILES = {
     "kernel": ("boot/vmlinuz-*",), "kernel-full": ("boot/vmlinuz-*",),
     "busybox": ("bin/busybox", "usr/bin/busybox"),
     "memtest": ("boot/memtest86+x64.bin",), "memtest32": ("boot/memtest86+ia32.bin",),
-    "ipxe": ("boot/ipxe.lkrn", "usr/lib/ipxe/ipxe.lkrn"),
+    "ipxe": ("boot/ipxe.lkrn", "usr/lib/ipxe/ipxe.lkrn"), "xen": ("boot/xen-*-amd64.gz",),
 }
 NAMES = {"busybox": "busybox-static", "ipxe": "ipxe-debian.lkrn"}
 DEEPEST = 4  # a package that stands for the newest kernel may name another such package

@@ -26,7 +26,8 @@ MENU_MODULES = (
     "biosdisk iso9660 part_msdos part_gpt fat ext2 search ls cat reboot halt minicmd help linux "
     "lsmmap lspci net pxe tftp"
 )
-DIRECT_MODULES = "biosdisk iso9660 multiboot2 boot"
+DIRECT_MODULES = "biosdisk iso9660 multiboot2 gzio boot"
+DIRECT_MULTIBOOT_MODULES = "biosdisk iso9660 multiboot multiboot2 gzio boot"
 FIXED_EPOCH = 946684800  # a tree without git: 2000-01-01
 VOLUME = "ORLOP"
 # Of a kernel on a medium for people: its messages and a shell on the screen and on COM1.
@@ -210,6 +211,23 @@ def make_bare_linux_iso(output, kernel, words, initrds, epoch=None, bits=""):
     commands = "".join(" ".join(map(_grub_word, line)) + "\n" for line in lines)
     files = [(path.name, path) for path in (kernel, *initrds)]
     _write_direct(output, files, commands, f"{DIRECT_MODULES} linux{bits}", epoch)
+
+
+def make_bare_multiboot_iso(output, kernel, words, modules, epoch=None):
+    """The same of a multiboot kernel and its modules: (path, string) pairs. Of both versions it takes
+    multiboot1: for a multiboot2 kernel with a wish for a framebuffer (Xen) GRUB 2.06 asks Bochs' VGA
+    BIOS what it does not come back from."""
+    _check_platform()
+    epoch = source_epoch() if epoch is None else epoch
+    kernel = pathlib.Path(kernel)
+    named = [_named(*module) for module in modules]
+    no_first = subprocess.run(["grub-file", "--is-x86-multiboot", str(kernel)], check=False)
+    version = "2" if no_first.returncode else ""
+    lines = [[f"multiboot{version}", f"/boot/{kernel.name}", *words],
+             *([f"module{version}", f"/boot/{name}", *string.split()] for name, _, string in named)]
+    commands = "".join(" ".join(map(_grub_word, line)) + "\n" for line in lines)
+    files = [(kernel.name, kernel), *((name, path) for name, path, _ in named)]
+    _write_direct(output, files, commands, DIRECT_MULTIBOOT_MODULES, epoch)
 
 
 def _write_direct(output, files, commands, grub_modules, epoch):

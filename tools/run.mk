@@ -59,7 +59,8 @@ $(L)/shell/bin/below: tools/guest_below.asm
 ## run: boot Linux above Orlop in an emulator, to a shell [KERNEL=bzImage INITRD="file ..."
 ##      INITRD_ADD=folder CMDLINE="kernel command line" CPUS=1 MEM=512 EMU=bochs|qemu
 ##      APPEND="orlop options" TIMEOUT=seconds RUNFLAGS= V=1]; GUEST=linux16: the same by the
-##      kernel's 16-bit entry, INITRD= none for a KERNEL= of yours; or another guest
+##      kernel's 16-bit entry, INITRD= none for a KERNEL= of yours; GUEST=multiboot KERNEL=file
+##      [INITRD="its modules" CMDLINE=]: a multiboot kernel; or another guest
 ##      [GUEST=realmode|none ROLE="realmode addr=0x7c00" MEM=256], or what a disk's boot sector starts
 ##      [GUEST=disk DISK=image; DISKRW=1 keeps what is written to it]; RUNFLAGS goes to tools/run.py
 ##      (see tools/run.py --help)
@@ -78,6 +79,9 @@ RUN_GUEST = --kernel $(or $(KERNEL),$(L)/vmlinuz) --role $(GUEST) \
     $(if $(CMDLINE),--cmdline $(call quoted,$(CMDLINE)))
 else ifeq ($(GUEST),disk)
 RUN_GUEST = --disk $(call quoted,$(DISK)) --boot-disk $(if $(filter 1,$(DISKRW)),--disk-writable)
+else ifeq ($(GUEST),multiboot)
+RUN_GUEST = --module $(call quoted,$(or $(KERNEL),$(error GUEST=multiboot wants KERNEL=file))=multiboot \
+    $(CMDLINE)) $(foreach file,$(INITRD),--module $(call quoted,$(file)=$(notdir $(file))))
 else ifneq ($(GUEST),none)
 RUN_FILES := $(B)/guests/$(GUEST).bin
 RUN_GUEST = --module $(call quoted,$(RUN_FILES)=$(ROLE))

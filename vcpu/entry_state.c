@@ -50,3 +50,15 @@ struct entry_state entry_state_linux(uint64_t cr0, uint32_t entry_ip, uint32_t p
     processor->idtr_limit = 0;
     return entry;
 }
+
+/* GDTR and IDTR hold nothing: both are the kernel's to set (Multiboot2 Specification 2.0, 3.3 "I386
+ * machine state"). */
+struct entry_state entry_state_multiboot(uint64_t cr0, uint32_t magic, uint32_t entry_ip,
+                                         uint32_t info)
+{
+    struct entry_state entry = entry_state_linux(cr0, entry_ip, 0, 0);
+    entry.processor.gdtr_limit = 0;
+    entry.rax = magic;
+    entry.rbx = info;
+    return entry;
+}

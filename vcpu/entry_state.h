@@ -7,7 +7,7 @@
 /* General registers that are not here or in `processor` are 0. */
 struct entry_state {
     struct reset_state processor;
-    uint64_t rsp, rsi;
+    uint64_t rsp, rsi, rax, rbx;
 };
 
 /* As a BIOS starts a boot sector: real mode at cs:ip, data segments at 0, a stack below 7C00h, the
@@ -22,6 +22,11 @@ struct entry_state entry_state_linux(uint64_t cr0, uint32_t entry, uint32_t para
  * `segment`, which all other segments are too, the stack below `stack` in it, the BIOS's interrupt
  * table, interrupts off. */
 struct entry_state entry_state_linux16(uint64_t cr0, uint16_t segment, uint16_t stack);
+
+/* As the multiboot specifications ask for: protected mode without paging, flat segments by no GDT
+ * that the kernel could use, EAX = `magic`, EBX = `info`, interrupts off. */
+struct entry_state entry_state_multiboot(uint64_t cr0, uint32_t magic, uint32_t entry,
+                                         uint32_t info);
 
 /* The selectors that the Linux boot protocol names (__BOOT_CS, __BOOT_DS); the GDT ends behind. */
 #define ENTRY_LINUX_CODE      0x10

@@ -80,6 +80,8 @@ _Noreturn void vmx_run_boot_cpu(struct cpu *cpu, const struct entry_state *entry
     vmx_load_state(vcpu, &entry->processor, ACTIVITY_ACTIVE);
     vmcs_write(GUEST_RSP, entry->rsp);
     vcpu->registers.rsi = entry->rsi;
+    vcpu->registers.rax = entry->rax;
+    vcpu->registers.rbx = entry->rbx;
     vcpu->run_state = CPU_STATE_RUNNING;
     stop_publish(cpu, CPU_GUEST);
     vmx_enter_guest(vcpu);

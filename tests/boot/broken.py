@@ -14,8 +14,22 @@ def _put(layout, offset, value):
     return change
 
 
-# Offsets are those of the Linux boot protocol's header.
+SECOND_SEGMENT = 64 + 2 * 56 + 24   # its physical address, in the ELF file of mboot2
+
+
+def _need(data):
+    """The first information that the multiboot2 header asks for becomes ELF sections."""
+    header = data.index(struct.pack("<I", 0xE85250D6))
+    return _put("<I", header + 16 + 8, 9)(data)
+
+
+# Offsets are those of the Linux boot protocol's header, and of ELF's.
 WAYS = {
+    "kernel-cut": lambda data: data[:0x400],
+    "kernel-overlap": _put("<Q", SECOND_SEGMENT, 0x101000),
+    "kernel-rom": _put("<Q", SECOND_SEGMENT, 0xE0000),
+    "kernel-high": _put("<Q", SECOND_SEGMENT, 0xFFFFF000),
+    "kernel-needs": _need,
     "cut": lambda data: data[:len(data) // 2],
     "large-setup": lambda data: _put("<B", 0x1F1, 65)(data + bytes(65 * 512)),
     "bad-address": _put("<Q", 0x258, 0x1234),

@@ -16,7 +16,7 @@ import time
 import tomllib
 
 from emulators import BUILT_BOCHS, Bochs, End, Machine, Network, PackagedBochs, Qemu
-from make_iso import make_bare_linux_iso, make_direct_iso
+from make_iso import make_bare_linux_iso, make_bare_multiboot_iso, make_direct_iso
 from make_pxe import make_direct_folder
 from nest import Nest
 
@@ -246,9 +246,13 @@ def _module(text):
     return (ROOT / path if "/" in path else BUILD / "guests" / path), string
 
 
+def _has_role(case, role):
+    return any(_module(text)[1].split()[:1] == [role] for text in case.modules)
+
+
 def is_linux(case):
-    return case.disk.endswith("-linux.img") or any(
-        _module(text)[1].split()[:1] in (["linux"], ["linux16"]) for text in case.modules)
+    return case.disk.endswith("-linux.img") or _has_role(case, "linux") or \
+        _has_role(case, "linux16")
 
 
 def _network(case, folder):
@@ -277,6 +281,10 @@ def _machine(case, folder):
         role, *words = string.split()
         make_bare_linux_iso(iso, kernel, words, [path for path, _ in initrds],
                             bits=role.removeprefix("linux"))
+    elif case.without_orlop and _has_role(case, "multiboot"):
+        iso = folder / "boot.iso"
+        (kernel, string), *modules = [_module(text) for text in case.modules]
+        make_bare_multiboot_iso(iso, kernel, string.split()[1:], modules)
     else:
         iso = folder / "boot.iso"
         make_direct_iso(iso, BUILD / case.elf, case.options, [_module(m) for m in case.modules])
@@ -433,8 +441,8 @@ def reference_path(case, versions=""):
 
 
 def without_orlop(case):
-    """The row's machine and guest, on the bare machine: a kernel by GRUB's own loader, any other
-    guest by bare.elf, which starts it as Orlop does."""
+    """The row's machine and guest, on the bare machine: a kernel, Linux or multiboot, by GRUB's own
+    loader, any other guest by bare.elf, which starts it as Orlop does."""
     done = "=== end" if case.compare else f"^{guest_of(case).stem} DONE"
     return dataclasses.replace(case, name=f"{case.name}-bare", end="poweroff", elf="bare.elf",
                                options="", without_orlop=True, expect=[done], also=[], forbid=[],

@@ -626,6 +626,47 @@ static void grub_on_a_bios_is_read(void **state)
     assert_false(info.efi64_table_present || info.efi_services_running);
 }
 
+/* Those tags of the record, each padded, in its order; nothing else. */
+static void what_describes_the_machine_is_kept_as_it_came(void **state)
+{
+    (void)state;
+    uint32_t at = 0, kept = 0;
+    read_recorded("tests/data/multiboot2/grub-2.06-bios-qemu-7.2.22.bin");
+    assert_int_equal(parse_bytes(made_bytes, made_bytes), ERROR_NONE);
+    for (size_t from = 8; from + 8 <= made_bytes;) {
+        uint32_t tag[2];
+        memcpy(tag, made + from, sizeof(tag));
+        if (tag[0] == 5 || tag[0] == 8 || tag[0] == 10 || tag[0] == 14) {
+            assert_memory_equal(info.machine + at, made + from, tag[1]);
+            at += (tag[1] + 7) & ~7u;
+            kept++;
+        }
+        from += (tag[1] + 7) & ~7u;
+    }
+    assert_int_equal(info.machine_bytes, at);
+    assert_true(kept >= 3);
+}
+
+static void a_tag_that_finds_no_room_is_left_out(void **state)
+{
+    (void)state;
+    begin();
+    open_tag(16, 700);
+    made_bytes += 700;
+    open_tag(7, 836 - 8);
+    made_bytes += 836 - 8;
+    open_tag(5, 12);
+    made_bytes += 12;
+    assert_int_equal(finish(), ERROR_NONE);
+    assert_int_equal(info.machine_bytes, 712 + 24);
+    assert_int_equal(info.machine[712], 5);
+    begin();
+    open_tag(16, BOOTINFO_MACHINE_BYTES - 8);
+    made_bytes += BOOTINFO_MACHINE_BYTES - 8;
+    assert_int_equal(finish(), ERROR_NONE);
+    assert_int_equal(info.machine_bytes, BOOTINFO_MACHINE_BYTES);
+}
+
 static void grub_on_uefi_is_read(void **state)
 {
     (void)state;
@@ -716,6 +757,8 @@ int main(void)
         cmocka_unit_test(map_entries_of_an_impossible_size_are_refused),
         cmocka_unit_test(random_structures_come_out_as_they_were_made),
         cmocka_unit_test(grub_on_a_bios_is_read),
+        cmocka_unit_test(what_describes_the_machine_is_kept_as_it_came),
+        cmocka_unit_test(a_tag_that_finds_no_room_is_left_out),
         cmocka_unit_test(grub_on_uefi_is_read),
         cmocka_unit_test(grub_s_two_maps_on_uefi_name_the_same_memory),
         cmocka_unit_test(flipped_bits_and_any_bytes_never_crash_it),

@@ -54,6 +54,25 @@ static void linux_starts_in_flat_protected_mode(void **state)
     assert_int_equal(processor->rdx, 0);
 }
 
+/* Multiboot2 Specification, "I386 machine state". */
+static void a_multiboot_kernel_starts_in_flat_protected_mode(void **state)
+{
+    (void)state;
+    struct entry_state entry = entry_state_multiboot(CR0_ET, 0x36D76289, 0x100020, 0x203000);
+    const struct reset_state *processor = &entry.processor;
+    assert_segment(&processor->cs, 0x10, 0, 0xFFFFFFFF, 0xC09B);
+    assert_segment(&processor->data, 0x18, 0, 0xFFFFFFFF, 0xC093);
+    assert_int_equal(processor->rip, 0x100020);
+    assert_int_equal(entry.rax, 0x36D76289);
+    assert_int_equal(entry.rbx, 0x203000);
+    assert_int_equal(entry.rsi, 0);
+    assert_int_equal(processor->rflags, RFLAGS_FIXED);
+    assert_int_equal(processor->cr0, CR0_PE | CR0_ET);
+    assert_int_equal(processor->cr4, 0);
+    assert_int_equal(processor->gdtr_limit, 0);
+    assert_int_equal(processor->idtr_limit, 0);
+}
+
 /* boot.rst, "Running the Kernel". */
 static void linux16_starts_behind_its_first_sector(void **state)
 {
@@ -76,6 +95,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_boot_sector_starts_as_from_the_bios),
         cmocka_unit_test(linux_starts_in_flat_protected_mode),
+        cmocka_unit_test(a_multiboot_kernel_starts_in_flat_protected_mode),
         cmocka_unit_test(linux16_starts_behind_its_first_sector),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,6 +241,22 @@ static uint64_t model_find(const uint32_t *model, uint64_t pages, uint64_t align
     return UINT64_MAX;
 }
 
+/* The same from below. */
+static uint64_t model_find_bottom(const uint32_t *model, uint64_t pages, uint64_t align,
+                                  uint64_t low, uint64_t high, const struct memory_range *avoid,
+                                  unsigned count)
+{
+    for (uint64_t start = 0; start + pages <= UNITS / PER_PAGE; start++) {
+        bool good = start % align == 0 && (start + pages) * PAGE_SIZE <= high;
+        for (uint64_t page = start; good && page < start + pages; page++)
+            good = page * PAGE_SIZE >= low && page_is_usable(model, page) &&
+                   !page_is_avoided(avoid, count, page);
+        if (good)
+            return start * PAGE_SIZE;
+    }
+    return UINT64_MAX;
+}
+
 static void finding_memory_agrees_with_trying_each_place(void **unused)
 {
     (void)unused;
@@ -270,6 +286,11 @@ static void finding_memory_agrees_with_trying_each_place(void **unused)
         assert_int_equal(error, expected == UINT64_MAX ? ERROR_NOT_FOUND : ERROR_NONE);
         assert_true(error || base == expected);
         found += !error;
+        expected = model_find_bottom(model, pages, align, low, high, avoid, count);
+        error =
+            memory_map_find_bottom(&map, bytes, align * PAGE_SIZE, low, high, avoid, count, &base);
+        assert_int_equal(error, expected == UINT64_MAX ? ERROR_NOT_FOUND : ERROR_NONE);
+        assert_true(error || base == expected);
         expected = model_find(model, 1, 1, low, high, avoid, count);
         error = memory_map_find_low_page(&map, avoid, count, low, high, &base);
         assert_int_equal(error, expected == UINT64_MAX ? ERROR_NOT_FOUND : ERROR_NONE);

@@ -154,6 +154,8 @@ static bool some_place_is_left(uint64_t bytes)
     return false;
 }
 
+#define MODELLED_MAX 8 /* the model tries orders, of which there are soon too many */
+
 static void make_keep(void)
 {
     keep_count = (unsigned)random_below(MOVES_KEEP_MAX + 1);
@@ -173,7 +175,7 @@ static void each_source_arrives_and_nothing_else_changes(void **state)
     for (unsigned round = 0; round < 1200; round++) {
         make_map(random_below(2) ? 5 : 60);
         make_keep();
-        make_moves(1 + (unsigned)random_below(MOVES_WANTED_MAX), 8 * PAGE_SIZE);
+        make_moves(1 + (unsigned)random_below(MODELLED_MAX), 8 * PAGE_SIZE);
         bool simple = some_order_works((1u << wanted_count) - 1);
         if (order() != ERROR_NONE) {
             refused++;
@@ -189,6 +191,25 @@ static void each_source_arrives_and_nothing_else_changes(void **state)
         plain += parkings == 0;
     }
     assert_true(parked > 100 && refused > 50 && plain > 100);
+}
+
+static void more_moves_than_the_model_bears_arrive_too(void **state)
+{
+    (void)state;
+    unsigned good = 0;
+    random_seed(0x3078);
+    for (unsigned round = 0; round < 1200; round++) {
+        make_map(60);
+        make_keep();
+        make_moves(MODELLED_MAX + (unsigned)random_below(MOVES_WANTED_MAX - MODELLED_MAX + 1),
+                   2 * PAGE_SIZE);
+        if (order() != ERROR_NONE)
+            continue;
+        good++;
+        check_parking();
+        check_memory();
+    }
+    assert_true(good > 300);
 }
 
 static void usable_pages(unsigned from, unsigned to)
@@ -298,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_source_arrives_and_nothing_else_changes),
+        cmocka_unit_test(more_moves_than_the_model_bears_arrive_too),
         cmocka_unit_test(a_chain_is_done_from_its_free_end),
         cmocka_unit_test(a_swap_parks_the_smaller_one),
         cmocka_unit_test(all_in_one_ring_need_one_parking),

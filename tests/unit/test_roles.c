@@ -151,7 +151,8 @@ static void the_disk_is_a_guest_without_modules(void **state)
 }
 
 #define KNOWN_ROLES                                                                                \
-    "linux|linux16 [command line]\", \"module2 FILE initrd\" or \"module2 FILE realmode "          \
+    "linux|linux16|multiboot [command line]\", \"module2 FILE initrd\" or \"module2 FILE "         \
+    "realmode "                                                                                    \
     "[addr=0x7c00]\" "                                                                             \
     "in grub.cfg"
 
@@ -270,6 +271,39 @@ static void a_probe_wants_no_guest(void **state)
     assert_int_equal(plan.kind, GUEST_NONE);
 }
 
+static void a_multiboot_kernel_has_the_modules_up_to_the_next_role(void **state)
+{
+    (void)state;
+    one_module("multiboot  console=com1  a", 512);
+    add_module("vmlinuz root=/dev/sda1", 512);
+    add_module("", 512);
+    add_module("initrd.img linux", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    assert_int_equal(plan.kind, GUEST_MULTIBOOT);
+    assert_int_equal(plan.module, 0);
+    assert_string_equal(plan.command_line, "console=com1  a");
+    assert_int_equal(plan.module_count, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(plan.modules[i], i + 1);
+    assert_int_equal(plan.initrd_count, 0);
+    add_module("realmode", 512);
+    assert_refused(ERROR_MALFORMED, "modules 1 and 5 both name a guest; leave one of these module2 "
+                                    "lines in the Orlop entry in grub.cfg");
+    one_module("multiboot", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_NONE);
+    assert_string_equal(plan.command_line, "");
+    add_module("initrd", 512);
+    assert_refused(ERROR_MALFORMED, "module 2: an initrd is for a Linux guest; take this line, or "
+                                    "module 1, out of the Orlop entry in grub.cfg");
+    one_module("multiboot", 512);
+    add_module("empty", 0);
+    assert_refused(ERROR_MALFORMED, "module 2: the file is empty; name another one in its module2 "
+                                    "line in grub.cfg");
+    one_module("unknown", 512); /* before the kernel it is nobody's */
+    add_module("multiboot", 512);
+    assert_int_equal(roles_plan(&info, false, &plan), ERROR_UNSUPPORTED);
+}
+
 /* A plan is given exactly when the plain conditions hold. */
 static void random_addresses_and_sizes_agree_with_the_rules(void **state)
 {
@@ -310,6 +344,7 @@ int main(void)
         cmocka_unit_test(unknown_and_missing_roles_are_named),
         cmocka_unit_test(linux_has_a_command_line_and_initrds),
         cmocka_unit_test(linux16_is_the_same_where_there_is_a_bios),
+        cmocka_unit_test(a_multiboot_kernel_has_the_modules_up_to_the_next_role),
         cmocka_unit_test(an_initrd_wants_a_linux),
         cmocka_unit_test(two_guests_are_refused),
         cmocka_unit_test(empty_cut_and_too_many_modules_are_refused),

@@ -1,0 +1,155 @@
+/* with: loader/multiboot_place.c loader/moves.c mm/memmap.c mm/memmap_find.c */
+/* Any kernel, memory map and modules: a plan keeps to usable memory, its pieces do not meet, and no
+ * move reads what an earlier one has overwritten. */
+#include "loader/multiboot_place.h"
+
+#include <string.h>
+
+#include "tests/fuzz/check.h"
+
+struct input {
+    const unsigned char *data;
+    size_t bytes;
+};
+
+static struct memory_map map;
+static struct multiboot_image image;
+static struct memory_range sources[BOOTINFO_MAX_MODULES];
+static struct multiboot_plan plan;
+
+/* The next `bytes` bytes as a number; zeroes behind the end. */
+static uint64_t take(struct input *input, size_t bytes)
+{
+    uint64_t value = 0;
+    size_t got = bytes < input->bytes ? bytes : input->bytes;
+    memcpy(&value, input->data, got);
+    input->data += got;
+    input->bytes -= got;
+    return value;
+}
+
+/* In pages, or to the byte. */
+static uint64_t take_address(struct input *input)
+{
+    uint64_t page = take(input, 3), offset = take(input, 1);
+    return page * PAGE_SIZE + (offset < 128 ? 0 : offset);
+}
+
+/* As multiboot_image_parse promises it. Returns the bytes of the file. */
+static uint64_t take_image(struct input *input)
+{
+    uint64_t at = PAGE_SIZE + take(input, 4) % MIB(64), file = 1;
+    memset(&image, 0, sizeof(image));
+    image.entry = (uint32_t)at;
+    image.segment_count = 1 + take(input, 1) % ELF_SEGMENTS_MAX;
+    for (unsigned i = 0; i < image.segment_count; i++) {
+        struct elf_segment *segment = &image.segments[i];
+        segment->base = at;
+        segment->memory_bytes = 1 + take(input, 3);
+        segment->file_bytes = take(input, 3) % (segment->memory_bytes + 1);
+        segment->offset = take(input, 2);
+        if (file < segment->offset + segment->file_bytes)
+            file = segment->offset + segment->file_bytes;
+        at += segment->memory_bytes + take(input, 2);
+    }
+    image.relocatable = take(input, 1) % 2;
+    image.lowest = PAGE_SIZE + take(input, 3);
+    image.highest = take(input, 4);
+    image.align = 1ull << take(input, 1) % 32;
+    image.prefers_low = take(input, 1) % 2;
+    image.prefers_high = !image.prefers_low && take(input, 1) % 2;
+    return file;
+}
+
+static void take_map(struct input *input)
+{
+    memset(&map, 0, sizeof(map));
+    for (unsigned i = take(input, 1) % 16; i-- > 0;) {
+        uint64_t base = take_address(input), bytes = take_address(input);
+        if (memory_map_add(&map, base, bytes, take(input, 1) % 4 ? MEMORY_USABLE : 2))
+            return;
+    }
+}
+
+static unsigned take_sources(struct input *input, uint64_t file)
+{
+    unsigned count = take(input, 1) % (BOOTINFO_MAX_MODULES + 1);
+    uint64_t at = 0;
+    for (unsigned i = 0; i < count; i++) {
+        bool follows = take(input, 1) % 2;
+        at = follows ? (at + PAGE_SIZE - 1) & ~PAGE_MASK : take_address(input);
+        uint64_t bytes = i == 0 ? file : take(input, 3);
+        sources[i] = (struct memory_range){at, at + bytes, 0};
+        at += bytes;
+    }
+    return count;
+}
+
+static void check_place(uint64_t base, uint64_t end, struct memory_range *placed, unsigned *count)
+{
+    CHECK(base >= PAGE_SIZE && base < end && end <= GIB(4));
+    CHECK(memory_map_type_of(&map, base, end) == MEMORY_USABLE);
+    for (unsigned i = 0; i < *count; i++)
+        CHECK(end <= placed[i].base || placed[i].end <= base);
+    placed[(*count)++] = (struct memory_range){base, end, 0};
+}
+
+static void check_places(unsigned count)
+{
+    struct memory_range placed[ELF_SEGMENTS_MAX + BOOTINFO_MAX_MODULES + 1];
+    unsigned placed_count = 0;
+    uint64_t shift = plan.load_base - image.segments[0].base; /* the lowest one here */
+    CHECK(image.relocatable || shift == 0);
+    CHECK(!image.relocatable || plan.load_base % image.align == 0);
+    for (unsigned i = 0; i < image.segment_count; i++) {
+        uint64_t base = image.segments[i].base + shift;
+        check_place(base, base + image.segments[i].memory_bytes, placed, &placed_count);
+        CHECK(!image.relocatable || (base >= image.lowest && placed[i].end <= image.highest + 1));
+    }
+    for (unsigned i = 1; i < count; i++) {
+        CHECK(plan.modules[i - 1].base % PAGE_SIZE == 0);
+        CHECK(plan.modules[i - 1].end - plan.modules[i - 1].base ==
+              sources[i].end - sources[i].base);
+        check_place(plan.modules[i - 1].base, plan.modules[i - 1].end, placed, &placed_count);
+    }
+    check_place(plan.info_at, plan.info_at + MULTIBOOT_INFO_BYTES, placed, &placed_count);
+    CHECK(plan.entry - plan.load_base == image.entry - image.segments[0].base);
+}
+
+static bool meet(const struct move *reader, const struct move *writer)
+{
+    return reader->from < writer->to + writer->bytes && writer->to < reader->from + reader->bytes;
+}
+
+/* What a move reads was written by no earlier one, but for a whole piece that was parked there. */
+static void check_moves(void)
+{
+    CHECK(plan.move_count <= MOVES_MAX);
+    for (unsigned index = 0; index < plan.move_count; index++) {
+        const struct move *move = &plan.moves[index];
+        CHECK(move->bytes != 0 && move->to != move->from);
+        for (unsigned i = index; i-- > 0;) {
+            if (!meet(move, &plan.moves[i]))
+                continue;
+            CHECK(move->from == plan.moves[i].to && move->bytes == plan.moves[i].bytes);
+            break;
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
+{
+    struct input input = {data, bytes};
+    const char *why = "";
+    uint64_t file = take_image(&input);
+    take_map(&input);
+    unsigned count = take_sources(&input, file);
+    enum error error = multiboot_place(&image, &map, sources, count, &plan, &why);
+    CHECK((error == ERROR_NONE) == (why == NULL));
+    CHECK(error == ERROR_NONE || error == ERROR_NO_SPACE || error == ERROR_MALFORMED);
+    if (error)
+        return 0;
+    check_places(count);
+    check_moves();
+    return 0;
+}
