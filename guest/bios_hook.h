@@ -19,9 +19,9 @@ struct bios_entry {
 };
 struct bios_entry bios_hook_entry(void);
 
-/* Who comes to the hook with this stack has not called INT 15h, which would have put a frame on it, but
- * is back from where Orlop sent it: `returned` is called. NULL: nobody is expected. The struct stays
- * where it is. */
+/* Who comes to the hook with this stack has not called INT 15h, which would have put a frame on it,
+ * but is back from where Orlop sent it: `returned` is called. NULL: nobody is expected. The struct
+ * stays where it is. */
 struct bios_return {
     uint64_t stack_base;
     uint16_t sp;

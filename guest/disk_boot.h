@@ -1,8 +1,7 @@
-/* The boot sector of a BIOS drive, or a CD's boot image (El Torito, no emulation), is read and started
- * as a BIOS does it: by INT 13h, a call at a time. Pure: the caller makes each call in the guest and
- * hands back what it gave.
- * Sources: Enhanced Disk Drive Specification 3.0; El Torito Bootable CD-ROM Format Specification 1.0;
- * BIOS Boot Specification 1.01, appendix D. */
+/* The boot sector of a BIOS drive, or a CD's boot image (El Torito, no emulation), is read and
+ * started as a BIOS does it: by INT 13h, a call at a time. Pure: the caller makes each call in the
+ * guest and hands back what it gave. Sources: Enhanced Disk Drive Specification 3.0; El Torito
+ * Bootable CD-ROM Format Specification 1.0; BIOS Boot Specification 1.01, appendix D. */
 #pragma once
 
 #include "base/types.h"
