@@ -11,6 +11,7 @@ it prints the line and stops.
 """
 
 import argparse
+import fcntl
 import os
 import pathlib
 import re
@@ -162,10 +163,15 @@ def _keep_modules(tree, folder):
 def fetch(folder, things):
     """Makes sure that the things are in the folder."""
     folder = pathlib.Path(folder)
-    missing = [thing for thing in things if not (folder / LINKS[thing]).exists()]
-    if not missing:
+    if all((folder / LINKS[thing]).exists() for thing in things):
         return
     folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # make may ask for two things of one package at once
+        _fetch_missing(folder, [thing for thing in things if not (folder / LINKS[thing]).exists()])
+
+
+def _fetch_missing(folder, missing):
     found = _resolve_all(missing)
     to_download = [fields for fields in found.values() if not _deb(folder, fields)]
     if to_download:

@@ -1,6 +1,7 @@
 """What the Linux guest is made of: fetched with an apt of our own, packed, and booted in QEMU
 without Orlop (TCG is fast), which shows that shell, Ctrl-C and terminal size are right."""
 
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -107,6 +108,17 @@ def test_ubuntu_has_a_kernel_of_another_name(pool, tmp_path):
     pool.add("linux-image-6.8.0-1-generic", [("boot/vmlinuz-6.8.0-1-generic", "kernel")])
     fetch(tmp_path / "linux", ["kernel"])
     assert (tmp_path / "linux/vmlinuz").resolve().name == "vmlinuz-6.8.0-1-generic"
+
+
+def test_two_that_fetch_from_one_package_take_turns(pool, tmp_path):
+    pool.add("memtest86+", [("boot/memtest86+x64.bin", "64"), ("boot/memtest86+ia32.bin", "32")])
+    (tmp_path / "bin/apt-get").write_text("#!/bin/sh\nsleep 0.3\n" + APT_GET + "sleep 0.3\n")
+    with concurrent.futures.ThreadPoolExecutor() as both:
+        list(both.map(lambda thing: fetch(tmp_path / "linux", [thing]),
+                      ["memtest", "memtest32", "memtest"]))
+    assert (tmp_path / "linux/memtest.bin").read_text() == "64"
+    assert (tmp_path / "linux/memtest32.bin").read_text() == "32"
+    assert len(pool.asked()) == 2
 
 
 def test_a_package_that_lies_there_is_not_fetched_again(debian, tmp_path):
