@@ -35,7 +35,7 @@ static void build(const char *line)
 static uint64_t field(unsigned offset, unsigned bytes)
 {
     uint64_t value = 0;
-    memcpy(&value, header.bytes + offset - 0x1F1, bytes);
+    memcpy(&value, &header.bytes[offset - 0x1F1], bytes);
     memset(looked_at + offset, true, bytes);
     return value;
 }
