@@ -230,6 +230,13 @@ def make_bare_multiboot_iso(output, kernel, words, modules, epoch=None):
     _write_direct(output, files, commands, DIRECT_MULTIBOOT_MODULES, epoch)
 
 
+def make_chainloader_iso(output, disk="hd0", epoch=None):
+    """The same of a disk's boot sector, by GRUB's chainloader."""
+    _check_platform()
+    _write_direct(output, [], f"set root={disk}\nchainloader +1\n", "biosdisk iso9660 chain boot",
+                  source_epoch() if epoch is None else epoch)
+
+
 def _write_direct(output, files, commands, grub_modules, epoch):
     """files: (name in /boot, path) pairs. A GRUB of those modules runs the commands and boots."""
     with tempfile.TemporaryDirectory(prefix="orlop-iso-") as folder:

@@ -16,7 +16,8 @@ import time
 import tomllib
 
 from emulators import BUILT_BOCHS, Bochs, End, Machine, Network, PackagedBochs, Qemu
-from make_iso import make_bare_linux_iso, make_bare_multiboot_iso, make_direct_iso
+from make_iso import (make_bare_linux_iso, make_bare_multiboot_iso, make_chainloader_iso,
+                      make_direct_iso)
 from make_pxe import make_direct_folder
 from nest import Nest
 
@@ -84,6 +85,7 @@ class Case:
     bare: bool = False
     bare_except: list = dataclasses.field(default_factory=list)
     compare: bool = False
+    chainload: bool = False
     without_orlop: bool = False
     then_poweroff: bool = False
     skip: str = ""
@@ -112,6 +114,8 @@ class Case:
             raise ValueError(f"{self.name}: only Bochs is given another BIOS")
         if self.bare and not (self.modules or self.disk):
             raise ValueError(f"{self.name}: no guest whose lines could be compared")
+        if self.chainload and not (self.disk and (self.bare or self.without_orlop)):
+            raise ValueError(f"{self.name}: GRUB's chainloader starts the disk of a bare run")
         if not (self.expect or self.also or self.screen or self.bare) and self.serial_port:
             raise ValueError(f"{self.name}: expects nothing of the line, so it proves nothing")
         for pattern in [*self.expect, *self.also, *self.forbid, *self.screen, *self.bare_except]:
@@ -273,6 +277,9 @@ def _machine(case, folder):
         network = _network(case, folder)
     elif case.iso:
         iso = ROOT / case.iso
+    elif case.without_orlop and case.chainload:
+        iso = folder / "boot.iso"
+        make_chainloader_iso(iso)
     elif case.without_orlop and case.disk:
         pass  # the BIOS boots it
     elif case.without_orlop and is_linux(case):
@@ -442,7 +449,8 @@ def reference_path(case, versions=""):
 
 def without_orlop(case):
     """The row's machine and guest, on the bare machine: a kernel, Linux or multiboot, by GRUB's own
-    loader, any other guest by bare.elf, which starts it as Orlop does."""
+    loader, a disk by the BIOS or by GRUB's chainloader, any other guest by bare.elf, which starts it
+    as Orlop does."""
     done = "=== end" if case.compare else f"^{guest_of(case).stem} DONE"
     return dataclasses.replace(case, name=f"{case.name}-bare", end="poweroff", elf="bare.elf",
                                options="", without_orlop=True, expect=[done], also=[], forbid=[],
