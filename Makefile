@@ -23,11 +23,15 @@ OBJECTS := $(C_SOURCES:%.c=$(O)/%.o) $(ASM_SOURCES:%.asm=$(O)/%.asm.o)
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
             -Wundef -Wvla
+# Nothing is padded to a round address; some of these clang does not know.
+GCC_UNPADDED := -malign-data=abi -falign-jumps=1 -falign-labels=1
+UNPADDED := -falign-functions=1 -falign-loops=1 $(shell $(CC) -Werror $(GCC_UNPADDED) -x c -c \
+    -o /dev/null /dev/null 2>/dev/null && echo $(GCC_UNPADDED))
 # The frame pointer stays for the panic's backtrace; no FPU register is touched in the host.
 CFLAGS_HOST := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
           -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer -fcf-protection=none \
           -fno-asynchronous-unwind-tables -fno-strict-aliasing -ffunction-sections -fno-common \
-          -ffile-prefix-map=$(CURDIR)=. -I. -I$(O) $(WARNINGS)
+          $(UNPADDED) -ffile-prefix-map=$(CURDIR)=. -I. -I$(O) $(WARNINGS)
 
 .PHONY: all clean
 all: $(B)/orlop.elf $(B)/orlop.iso
