@@ -29,9 +29,8 @@ static void load_realmode(void)
 static void load_disk(void)
 {
     if (disk_prepare(this_cpu(), boot.plan.drive, boot.cr0, &boot.entry) != ERROR_NONE)
-        refuse(
-            "the option \"disk\" needs a BIOS, and this machine was started without one (UEFI?); "
-            "switch on the firmware's BIOS mode (CSM), or write a module2 line in grub.cfg");
+        refuse("the option \"disk\" calls a BIOS, and INT 15h leads to none on this machine; write a "
+               "module2 line in grub.cfg");
 }
 
 /* From here on the map is the guest's. */

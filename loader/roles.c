@@ -96,10 +96,15 @@ static enum error plan_linux(const struct bootinfo *info, const char *arguments,
     return ERROR_NONE;
 }
 
+static bool started_by_uefi(const struct bootinfo *info)
+{
+    return info->efi32_table_present || info->efi64_table_present;
+}
+
 static enum error plan_linux16(const struct bootinfo *info, const char *arguments,
                                struct guest_plan *plan)
 {
-    if (info->efi32_table_present || info->efi64_table_present)
+    if (started_by_uefi(info))
         return refuse(plan, ERROR_UNSUPPORTED,
                       "module %u: role linux16 calls a BIOS, and this machine was started by UEFI; "
                       "write \"linux\" instead in grub.cfg",
@@ -247,6 +252,11 @@ enum error roles_plan_disk(const struct bootinfo *info, uint8_t drive, struct gu
             out, ERROR_MALFORMED,
             "the option \"disk\" and module 1 both name a guest; leave one of them in the "
             "Orlop entry in grub.cfg");
+    if (started_by_uefi(info))
+        return refuse(out, ERROR_UNSUPPORTED,
+                      "the option \"disk\" calls a BIOS, and this machine was started by UEFI; "
+                      "switch on the firmware's BIOS mode (CSM), or write a module2 line in "
+                      "grub.cfg");
     *out = (struct guest_plan){.kind = GUEST_DISK, .drive = drive};
     return ERROR_NONE;
 }

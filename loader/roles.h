@@ -59,6 +59,6 @@ struct guest_plan {
 MUST_CHECK enum error roles_plan(const struct bootinfo *info, bool probe, struct guest_plan *out);
 
 /* The same where the option `disk` names the guest: what the BIOS boots from `drive`.
- * ERROR_MALFORMED when there are modules as well. */
+ * ERROR_MALFORMED when there are modules as well, ERROR_UNSUPPORTED on a machine without a BIOS. */
 MUST_CHECK enum error roles_plan_disk(const struct bootinfo *info, uint8_t drive,
                                       struct guest_plan *out);

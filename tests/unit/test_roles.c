@@ -150,6 +150,22 @@ static void the_disk_is_a_guest_without_modules(void **state)
     assert_non_null(strstr(plan.message, "\"disk\" and module 1 both name a guest"));
 }
 
+static void the_disk_needs_a_bios(void **state)
+{
+    (void)state;
+    clear();
+    info.efi64_table_present = true;
+    assert_int_equal(roles_plan_disk(&info, 0x80, &plan), ERROR_UNSUPPORTED);
+    assert_int_equal(plan.kind, GUEST_NONE);
+    assert_string_equal(plan.message,
+                        "the option \"disk\" calls a BIOS, and this machine was started by UEFI; "
+                        "switch on the firmware's BIOS mode (CSM), or write a module2 line in "
+                        "grub.cfg");
+    clear();
+    info.efi32_table_present = true;
+    assert_int_equal(roles_plan_disk(&info, 0x80, &plan), ERROR_UNSUPPORTED);
+}
+
 #define KNOWN_ROLES                                                                                \
     "linux|linux16|multiboot [command line]\", \"module2 FILE initrd\" or \"module2 FILE "         \
     "realmode "                                                                                    \
@@ -340,6 +356,7 @@ int main(void)
         cmocka_unit_test(bad_addresses_are_refused),
         cmocka_unit_test(arguments_that_are_not_known_are_named),
         cmocka_unit_test(the_disk_is_a_guest_without_modules),
+        cmocka_unit_test(the_disk_needs_a_bios),
         cmocka_unit_test(no_module_says_what_to_add),
         cmocka_unit_test(unknown_and_missing_roles_are_named),
         cmocka_unit_test(linux_has_a_command_line_and_initrds),
