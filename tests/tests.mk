@@ -14,8 +14,8 @@ $(B)/bios-relocking.bin: tools/relocking_bios.py /usr/share/bochs/BIOS-bochs-lat
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) $^ $@
 
-# Hard disks that the matrix wants: with the guest of that name, or with a boot loader and Linux.
-DISKS := $(patsubst %.img,$(B)/disk/%.img,\
+# Hard disks that the matrix and bench want: with the guest of that name, or with a boot loader and Linux.
+DISKS := $(B)/disk/exits-linux.img $(patsubst %.img,$(B)/disk/%.img,\
     $(shell sed -n 's|^disk = "build/disk/\(.*\)"|\1|p' tests/boot/matrix.toml | sort -u))
 MAKE_DISK = $(PYTHON) tests/disk/make_disk.py --output $@
 $(B)/disk/grub-linux.img: tests/disk/make_disk.py tests/disk/grub.cfg $(L)/vmlinuz $(L)/memory.img \
@@ -23,6 +23,10 @@ $(B)/disk/grub-linux.img: tests/disk/make_disk.py tests/disk/grub.cfg $(L)/vmlin
 	$(call say,DISK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MAKE_DISK) --grub tests/disk/grub.cfg $(foreach f,$(filter $(L)/%,$^),$(notdir $f)=$f)
+$(B)/disk/exits-linux.img: tests/disk/make_disk.py tests/disk/exits.cfg $(L)/vmlinuz $(L)/exits.img
+	$(call say,DISK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MAKE_DISK) --grub tests/disk/exits.cfg $(foreach f,$(filter $(L)/%,$^),$(notdir $f)=$f)
 $(B)/disk/syslinux-linux.img: tests/disk/make_disk.py tests/disk/syslinux.cfg $(L)/vmlinuz \
     $(L)/initrd.img
 	$(call say,DISK,$@)
@@ -145,14 +149,17 @@ check-image: $(B)/orlop.elf $(B)/orlop.iso
 lint:
 	$(Q)sh tools/lint.sh
 
-## fuzz: the parsers, FUZZ_SECONDS=60 each, with libFuzzer (clang)
-.PHONY: fuzz
+## fuzz: the parsers and planners with libFuzzer (clang), FUZZ_SECONDS=60 or FUZZ_RUNS=N each
+## fuzz-keep: what `make fuzz` found, into the corpus that `make test` replays (tests/fuzz/corpus)
+.PHONY: fuzz fuzz-keep
 FUZZ_SECONDS ?= 60
-FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_RUNS ?= 0
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CC ?= clang
-fuzz: $(FUZZERS:%=$(B)/fuzz/%)
-	$(Q)for f in $^; do echo "fuzz: $$f"; $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-	    -verbosity=0 -close_fd_mask=2 || exit 1; done
+fuzz: $(FUZZERS)
+	$(Q)$(PYTHON) tools/fuzz.py run --seconds $(FUZZ_SECONDS) --runs $(FUZZ_RUNS) $(FUZZERS)
+fuzz-keep: $(FUZZERS)
+	$(Q)$(PYTHON) tools/fuzz.py keep $(FUZZERS)
 $(B)/fuzz/%: tests/fuzz/%.c tests/unit/fake/ports.c $$(call fuzz_sources,$$*) $(UNIT_HEADERS)
 	$(call say,FUZZ,$*)
 	$(Q)mkdir -p $(@D)

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Runs the unit tests (cmocka, each compiler) and the boot tests (pytest), and counts the cases.
+"""Runs the unit tests (cmocka, each compiler), the fuzzers over their kept inputs, and the boot tests
+(pytest), and counts the cases.
 
 The last line is `N passed, N failed`. A program that does not build, or that dies, is one failure.
 """
@@ -12,6 +13,8 @@ import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree
+
+import fuzz
 
 BUILD = pathlib.Path("build")
 COMPILERS = ("gcc", "clang")
@@ -56,21 +59,24 @@ def run_unit_program(path):
     return count_cmocka(output, result.returncode), output
 
 
+def build(targets, make, jobs):
+    """Makes all that can be made; what cannot is not there afterwards, an older one neither."""
+    built = subprocess.run([*shlex.split(make), "-k", f"-j{jobs}", "--no-print-directory", *targets],
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           errors="replace", check=False)
+    if built.returncode:
+        print(built.stdout, end="")
+        for name in re.findall(r"\*\*\* .*?(build/(?:unit-|fuzz/)[\w./-]+)(?:\] Error|'\.)",
+                               built.stdout):
+            pathlib.Path(name).unlink(missing_ok=True)
+
+
 def run_unit_tests(names, compilers, make, jobs):
     total = Count()
     for compiler in compilers:
         folder = BUILD / f"unit-{compiler}"
         programs = [folder / name for name in names]
-        built = subprocess.run([*shlex.split(make), "-k", f"-j{jobs}", f"CC={compiler}",
-                                "--no-print-directory", *map(str, programs)],
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               errors="replace", check=False)
-        if built.returncode:
-            print(built.stdout, end="")
-            # What an earlier run built of a source that no longer builds must not count.
-            stale = re.findall(r"\*\*\* .*?(build/unit-[\w./-]+)(?:\] Error|'\.)", built.stdout)
-            for name in stale:
-                pathlib.Path(name).unlink(missing_ok=True)
+        build([*map(str, programs), f"CC={compiler}"], make, jobs)
         count = Count()
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             for program, (one, output) in zip(programs, pool.map(run_unit_program, programs)):
@@ -83,6 +89,24 @@ def run_unit_tests(names, compilers, make, jobs):
         print(f"unit tests, {compiler}: {count.passed} passed, {count.failed} failed", flush=True)
         total.add(count)
     return total
+
+
+def fuzzer_names():
+    return sorted(path.stem for path in pathlib.Path("tests/fuzz").glob("fuzz_*.c"))
+
+
+def replay_corpora(names, make, jobs):
+    """One case a fuzzer: it builds, and finds nothing in the inputs that are kept for it."""
+    programs = [BUILD / "fuzz" / name for name in names]
+    build(map(str, programs), make, jobs)
+    count = Count()
+    for program in programs:
+        fine, said = fuzz.replay(program.resolve()) if program.exists() else (False, "does not build")
+        count.add(Count(int(fine), int(not fine)))
+        if not fine:
+            print(f"--- {program.name}\n{said.rstrip()}")
+    print(f"fuzzers, kept inputs: {count.passed} passed, {count.failed} failed", flush=True)
+    return count
 
 
 def run_pytest(extra, jobs):
@@ -119,6 +143,8 @@ def _xdist_can_steal():
 def list_tests():
     for name in unit_names():
         print(f"unit  {name}")
+    for name in fuzzer_names():
+        print(f"fuzz  {name}")
     result = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q"],
                             capture_output=True, text=True, check=False)
     seen = set()
@@ -156,14 +182,18 @@ def main():
         return list_tests()
     names, compilers = unit_names(), COMPILERS
     selection = [] if arguments.long else ["-m", "not long"]
+    fuzzers = fuzzer_names()
     with_boot = True
     if arguments.check:
-        compilers, selection = COMPILERS[:1], ["-m", "check"]
+        compilers, selection, fuzzers = COMPILERS[:1], ["-m", "check"], []
     if arguments.only:
-        with_boot = arguments.only not in names
-        names = [] if with_boot else [arguments.only]
+        with_boot = arguments.only not in names + fuzzers
+        names = [name for name in names if name == arguments.only]
+        fuzzers = [name for name in fuzzers if name == arguments.only]
         selection = ["-k", arguments.only]
     total = run_unit_tests(names, compilers, arguments.make, arguments.jobs) if names else Count()
+    if fuzzers:
+        total.add(replay_corpora(fuzzers, arguments.make, arguments.jobs))
     if with_boot:
         # Tests of the tools still run when Orlop does not build; but files of an older build may be
         # there for the boots, so that the failed build is a failure of its own.

@@ -14,6 +14,7 @@ import bench
 import build_bochs
 import check_image
 import check_layers
+import fuzz
 import gen_symbols
 from harness import BUILD, ROOT, BootFailure, Case, boot
 from make_iso import IsoError, grub_commands, linux_modules, make_direct_iso, make_menu_iso
@@ -397,6 +398,37 @@ def test_deps_of_a_target_only(tmp_path):
 def test_cmocka_output_is_counted(output, status, passed, failed):
     count = count_cmocka(output, status)
     assert (count.passed, count.failed) == (passed, failed)
+
+
+# fuzz.py
+
+@pytest.fixture(name="fuzzer")
+def fuzzer_fixture(tmp_path, monkeypatch):
+    """A fuzzer that dies of an input with an X, and leaves out one with a Y."""
+    for name in ("KEPT", "FOUND", "SEEDS"):
+        monkeypatch.setattr(fuzz, name, tmp_path / name)
+    program = tmp_path / "fuzz_it"
+    program.write_text('#!/bin/sh\nfor f; do case $(cat $f) in *X*) exit 77;; *Y*) ;; '
+                       '*) echo "Executed $f in 0 ms" >&2;; esac; done\n')
+    program.chmod(0o755)
+    return program
+
+
+def test_a_corpus_is_kept_as_sorted_text(fuzzer):
+    fuzz.write_corpus(fuzzer.name, [b"\n\0two", b"one", b"one", b""])
+    assert sorted(fuzz.read_corpus(fuzzer.name)) == [b"", b"\n\0two", b"one"]
+    folder, count = fuzz.unpack(fuzzer.name)
+    assert count == 3 and sorted(path.read_bytes() for path in folder.iterdir())[1] == b"\n\0two"
+    fuzz.write_corpus(fuzzer.name, [b"one"])
+    assert fuzz.unpack(fuzzer.name)[1] == 1 and len(list(folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize("inputs, passes", [
+    ([b"a", b"b"], True), ([b"a", b"X"], False), ([b"a", b"Y"], False), ([], False)])
+def test_a_replay_passes_when_every_input_was_run(fuzzer, inputs, passes):
+    if inputs:
+        fuzz.write_corpus(fuzzer.name, inputs)
+    assert fuzz.replay(fuzzer)[0] == passes
 
 
 # bench.py

@@ -3,38 +3,14 @@
  * move reads what an earlier one has overwritten. */
 #include "loader/linux_place.h"
 
-#include <string.h>
-
-#include "tests/fuzz/check.h"
-
-struct input {
-    const unsigned char *data;
-    size_t bytes;
-};
+#include "tests/fuzz/check_moves.h"
+#include "tests/fuzz/take.h"
 
 static struct memory_map map;
 static struct linux_image image;
 static struct linux_source sources[BOOTINFO_MAX_MODULES];
 static struct linux_plan plan;
 static uint64_t low_end;
-
-/* The next `bytes` bytes as a number; zeroes behind the end. */
-static uint64_t take(struct input *input, size_t bytes)
-{
-    uint64_t value = 0;
-    size_t got = bytes < input->bytes ? bytes : input->bytes;
-    memcpy(&value, input->data, got);
-    input->data += got;
-    input->bytes -= got;
-    return value;
-}
-
-/* In pages, or to the byte. */
-static uint64_t take_address(struct input *input)
-{
-    uint64_t page = take(input, 3), offset = take(input, 1);
-    return page * PAGE_SIZE + (offset < 128 ? 0 : offset);
-}
 
 /* As linux_image_parse promises it. */
 static void take_image(struct input *input)
@@ -56,33 +32,17 @@ static void take_image(struct input *input)
     image.command_line_max = (uint32_t)take(input, 2);
 }
 
-static void take_map(struct input *input)
-{
-    memset(&map, 0, sizeof(map));
-    for (unsigned i = take(input, 1) % 16; i-- > 0;) {
-        uint64_t base = take_address(input), bytes = take_address(input);
-        if (memory_map_add(&map, base, bytes, take(input, 1) % 4 ? MEMORY_USABLE : 2))
-            return;
-    }
-}
-
 static unsigned take_sources(struct input *input)
 {
     unsigned count = take(input, 1) % (BOOTINFO_MAX_MODULES + 1);
     uint64_t at = 0;
     for (unsigned i = 0; i < count; i++) {
-        bool follows = take(input, 1) % 2;
-        at = follows ? (at + PAGE_SIZE - 1) & ~PAGE_MASK : take_address(input);
+        at = take_start(input, at);
         uint64_t bytes = i == 0 ? image.setup_bytes + image.payload_bytes : take(input, 4);
         sources[i] = (struct linux_source){at, at + bytes};
         at += bytes;
     }
     return count;
-}
-
-static bool meet(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
-{
-    return a_bytes && b_bytes && a < b + b_bytes && b < a + a_bytes;
 }
 
 static bool is_usable(uint64_t base, uint64_t bytes)
@@ -139,30 +99,14 @@ static void check_places(unsigned count)
     CHECK(!meet(plan.initrd_at, plan.initrd_bytes, plan.low_at, low_bytes()));
 }
 
-/* What a move reads was written by no earlier one, but for a whole piece that was parked there. */
-static void check_read(unsigned index)
+/* The setup part alone goes to the low block. */
+static void check_targets(void)
 {
-    const struct move *move = &plan.moves[index];
-    for (unsigned i = index; i-- > 0;) {
-        const struct move *earlier = &plan.moves[i];
-        if (!meet(move->from, move->bytes, earlier->to, earlier->bytes))
-            continue;
-        CHECK(move->from == earlier->to && move->bytes == earlier->bytes);
-        return;
-    }
-}
-
-static void check_moves(void)
-{
-    CHECK(plan.move_count <= MOVES_MAX);
     for (unsigned i = 0; i < plan.move_count; i++) {
         const struct move *move = &plan.moves[i];
-        CHECK(is_usable(move->to, move->bytes) && move->bytes != 0);
-        CHECK(move->to != move->from);
         bool setup = image.entry == LINUX_ENTRY_16 && move->to == plan.low_at;
         CHECK(setup || !meet(move->to, move->bytes, plan.low_at, low_bytes()));
         CHECK(!setup || move->bytes == image.setup_bytes);
-        check_read(i);
     }
 }
 
@@ -185,7 +129,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
     struct input input = {data, bytes};
     const char *why = "";
     take_image(&input);
-    take_map(&input);
+    take_map(&input, &map);
     uint32_t line_bytes = (uint32_t)take(&input, 2);
     low_end = take(&input, 2) * 16;
     unsigned count = take_sources(&input);
@@ -196,7 +140,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
         return 0;
     CHECK(line_bytes <= image.command_line_max && line_bytes < LINUX_COMMAND_LINE_ROOM);
     check_places(count);
-    check_moves();
+    check_moves(&map, plan.moves, plan.move_count);
+    check_targets();
     check_zeroes();
     return 0;
 }

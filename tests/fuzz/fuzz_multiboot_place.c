@@ -3,37 +3,13 @@
  * move reads what an earlier one has overwritten. */
 #include "loader/multiboot_place.h"
 
-#include <string.h>
-
-#include "tests/fuzz/check.h"
-
-struct input {
-    const unsigned char *data;
-    size_t bytes;
-};
+#include "tests/fuzz/check_moves.h"
+#include "tests/fuzz/take.h"
 
 static struct memory_map map;
 static struct multiboot_image image;
 static struct memory_range sources[BOOTINFO_MAX_MODULES];
 static struct multiboot_plan plan;
-
-/* The next `bytes` bytes as a number; zeroes behind the end. */
-static uint64_t take(struct input *input, size_t bytes)
-{
-    uint64_t value = 0;
-    size_t got = bytes < input->bytes ? bytes : input->bytes;
-    memcpy(&value, input->data, got);
-    input->data += got;
-    input->bytes -= got;
-    return value;
-}
-
-/* In pages, or to the byte. */
-static uint64_t take_address(struct input *input)
-{
-    uint64_t page = take(input, 3), offset = take(input, 1);
-    return page * PAGE_SIZE + (offset < 128 ? 0 : offset);
-}
 
 /* As multiboot_image_parse promises it. Returns the bytes of the file. */
 static uint64_t take_image(struct input *input)
@@ -61,23 +37,12 @@ static uint64_t take_image(struct input *input)
     return file;
 }
 
-static void take_map(struct input *input)
-{
-    memset(&map, 0, sizeof(map));
-    for (unsigned i = take(input, 1) % 16; i-- > 0;) {
-        uint64_t base = take_address(input), bytes = take_address(input);
-        if (memory_map_add(&map, base, bytes, take(input, 1) % 4 ? MEMORY_USABLE : 2))
-            return;
-    }
-}
-
 static unsigned take_sources(struct input *input, uint64_t file)
 {
     unsigned count = take(input, 1) % (BOOTINFO_MAX_MODULES + 1);
     uint64_t at = 0;
     for (unsigned i = 0; i < count; i++) {
-        bool follows = take(input, 1) % 2;
-        at = follows ? (at + PAGE_SIZE - 1) & ~PAGE_MASK : take_address(input);
+        at = take_start(input, at);
         uint64_t bytes = i == 0 ? file : take(input, 3);
         sources[i] = (struct memory_range){at, at + bytes, 0};
         at += bytes;
@@ -116,33 +81,12 @@ static void check_places(unsigned count)
     CHECK(plan.entry - plan.load_base == image.entry - image.segments[0].base);
 }
 
-static bool meet(const struct move *reader, const struct move *writer)
-{
-    return reader->from < writer->to + writer->bytes && writer->to < reader->from + reader->bytes;
-}
-
-/* What a move reads was written by no earlier one, but for a whole piece that was parked there. */
-static void check_moves(void)
-{
-    CHECK(plan.move_count <= MOVES_MAX);
-    for (unsigned index = 0; index < plan.move_count; index++) {
-        const struct move *move = &plan.moves[index];
-        CHECK(move->bytes != 0 && move->to != move->from);
-        for (unsigned i = index; i-- > 0;) {
-            if (!meet(move, &plan.moves[i]))
-                continue;
-            CHECK(move->from == plan.moves[i].to && move->bytes == plan.moves[i].bytes);
-            break;
-        }
-    }
-}
-
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
 {
     struct input input = {data, bytes};
     const char *why = "";
     uint64_t file = take_image(&input);
-    take_map(&input);
+    take_map(&input, &map);
     unsigned count = take_sources(&input, file);
     enum error error = multiboot_place(&image, &map, sources, count, &plan, &why);
     CHECK((error == ERROR_NONE) == (why == NULL));
@@ -150,6 +94,6 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
     if (error)
         return 0;
     check_places(count);
-    check_moves();
+    check_moves(&map, plan.moves, plan.move_count);
     return 0;
 }
