@@ -9,8 +9,10 @@ shell, with the console as its output; then the machine is powered off.
 """
 
 import argparse
+import lzma
 import os
 import pathlib
+import re
 import stat
 import subprocess
 import sys
@@ -32,6 +34,8 @@ COMPRESSORS = {
     "zstd": ["zstd", "-19", "-q", "--no-check"],
 }
 PACKAGES = {"xz": "xz-utils", "lzop": "lzop", "lz4": "lz4", "zstd": "zstd"}
+SIGNED = b"~Module signature appended~\n"   # without it nobody takes the time to verify one
+UNPACK = {".ko": bytes, ".ko.xz": lzma.decompress}
 LARGEST_FILE = (1 << 32) - 1  # eight hexadecimal digits
 
 
@@ -75,6 +79,13 @@ class Archive:
             else:
                 raise InitramfsError(f"{path}: neither file, folder nor link")
 
+    def add_as_here(self, path):
+        """A file where it is on this host."""
+        path = pathlib.PurePosixPath(path)
+        for folder in [*path.parents][-2::-1]:
+            self.add_folder(str(folder)[1:])
+        self.add_file(str(path)[1:], pathlib.Path(path).read_bytes(), True)
+
     def _add(self, name, mode, data, device=(0, 0)):
         was = self.entries.get(name)
         if was and stat.S_ISDIR(was[0]) != stat.S_ISDIR(mode):
@@ -110,6 +121,27 @@ def applets(busybox):
     if said.returncode or "setsid" not in said.stdout.split():
         raise InitramfsError(f"{busybox}: not a busybox that can be used here")
     return said.stdout.split()
+
+
+def libraries(program):
+    """The paths of what a program of this host's is linked with, its loader too."""
+    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    missing = re.findall(r"(\S+) => not found", said)
+    if missing or "=>" not in said:
+        raise InitramfsError(f"{program}: not what can be run here: {', '.join(missing) or said}")
+    return re.findall(r"(/\S+) \(0x", said)
+
+
+def modules(linux, names):
+    """(name, bytes) of each of these modules for the kernel in the folder."""
+    version = (linux / "vmlinuz").resolve().name.partition("-")[2]
+    for name in names:
+        found = sorted((linux / "modules" / version).rglob(f"{name}.ko*"))
+        suffix = found[0].name.removeprefix(name) if found else ""
+        if suffix not in UNPACK:
+            raise InitramfsError(f"{linux}/modules/{version} has no {name} as {' or '.join(UNPACK)}: "
+                                 f"rm -r {linux} and run `make linux`")
+        yield f"{name}.ko", UNPACK[suffix](found[0].read_bytes()).removesuffix(SIGNED)
 
 
 def shell_archive(busybox):

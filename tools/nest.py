@@ -11,7 +11,6 @@ Linux's console; its log is beside the others, and tells how the machine ended.
 
 import dataclasses
 import json
-import lzma
 import os
 import pathlib
 import re
@@ -21,7 +20,7 @@ import subprocess
 
 import emulators
 from emulators import Bochs, EmulatorError, End, Machine, Qemu, qemu_arguments, qemu_outcome
-from initramfs import InitramfsError, shell_archive, write
+from initramfs import InitramfsError, libraries, modules, shell_archive, write
 from make_iso import IsoError, make_bare_linux_iso
 
 TOOLS = pathlib.Path(__file__).resolve().parent
@@ -31,29 +30,6 @@ CMDLINE = "console=ttyS0 quiet nokaslr mitigations=off cryptomgr.notests"
 MEMORY_MIB = 1024   # for Linux, the initramfs, and QEMU beside the machine's own memory
 MODULES = ("irqbypass", "kvm", "kvm-intel")
 FIRMWARE = ("bios-256k.bin", "vgabios-stdvga.bin", "kvmvapic.bin")
-SIGNED = b"~Module signature appended~\n"   # without it nobody takes the time to verify one
-UNPACK = {".ko": bytes, ".ko.xz": lzma.decompress}
-
-
-def modules(linux):
-    """(name, bytes) of each of KVM's modules for the kernel in the folder."""
-    version = (linux / "vmlinuz").resolve().name.partition("-")[2]
-    for name in MODULES:
-        found = sorted((linux / "modules" / version).rglob(f"{name}.ko*"))
-        suffix = found[0].name.removeprefix(name) if found else ""
-        if suffix not in UNPACK:
-            raise EmulatorError(f"{linux}/modules/{version} has no {name} as {' or '.join(UNPACK)}: "
-                                f"rm -r {linux} and run `make linux`")
-        yield f"{name}.ko", UNPACK[suffix](found[0].read_bytes()).removesuffix(SIGNED)
-
-
-def libraries(program):
-    """The paths of what the program is linked with, its loader too."""
-    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
-    missing = re.findall(r"(\S+) => not found", said)
-    if missing or "=>" not in said:
-        raise EmulatorError(f"{program}: not what can be run here: {', '.join(missing) or said}")
-    return re.findall(r"(/\S+) \(0x", said)
 
 
 def firmware(program):
@@ -67,21 +43,13 @@ def firmware(program):
         yield found[0]
 
 
-def _add_as_here(archive, path):
-    """Puts a file where it is on this host."""
-    path = pathlib.PurePosixPath(path)
-    for folder in [*path.parents][-2::-1]:
-        archive.add_folder(str(folder)[1:])
-    archive.add_file(str(path)[1:], pathlib.Path(path).read_bytes(), True)
-
-
 def contents(machine, program):
     """The archive of the initramfs that runs the machine by that QEMU."""
     archive = shell_archive(LINUX / "busybox")
     for path in [program, *libraries(program), *firmware(program)]:
-        _add_as_here(archive, path)
+        archive.add_as_here(path)
     archive.add_folder("nest")
-    for name, data in modules(LINUX):
+    for name, data in modules(LINUX, MODULES):
         archive.add_file(f"nest/{name}", data)
     inside = dataclasses.replace(machine, iso=pathlib.Path("/nest/boot.iso"))
     command = [program, *qemu_arguments(inside, "pipe,path=/nest/line", "pipe,path=/nest/control",

@@ -9,10 +9,12 @@ import stat
 
 import pytest
 
+import initramfs
 import nest
 from emulators import EmulatorError, End, Machine, Network, Qemu
 from harness import BUILD, Case, emulator_of, why_skipped
-from nest import Nest, contents, firmware, libraries, modules
+from initramfs import InitramfsError, libraries, modules
+from nest import Nest, contents, firmware
 
 VERSION = "6.1.0-9-cloud-amd64"
 
@@ -31,12 +33,12 @@ def linux(tmp_path):
 
 def test_modules_are_those_of_the_kernel_without_their_signatures(linux):
     of_kernel = linux / f"modules/{VERSION}/kernel/kvm"
-    (of_kernel / "kvm.ko").write_bytes(b"signed" + nest.SIGNED)
+    (of_kernel / "kvm.ko").write_bytes(b"signed" + initramfs.SIGNED)
     (of_kernel / "kvm-intel.ko").rename(of_kernel / "kvm-intel.ko.xz")
-    (of_kernel / "kvm-intel.ko.xz").write_bytes(lzma.compress(b"packed" + nest.SIGNED))
+    (of_kernel / "kvm-intel.ko.xz").write_bytes(lzma.compress(b"packed" + initramfs.SIGNED))
     (linux / "modules/6.1.0-8").mkdir()
     (linux / "modules/6.1.0-8/kvm.ko").write_bytes(b"another kernel's")
-    assert list(modules(linux)) == [
+    assert list(modules(linux, nest.MODULES)) == [
         ("irqbypass.ko", b"irqbypass"), ("kvm.ko", b"signed"), ("kvm-intel.ko", b"packed")]
 
 
@@ -44,8 +46,8 @@ def test_modules_are_those_of_the_kernel_without_their_signatures(linux):
 def test_a_kernel_without_its_modules_is_an_error(linux, name):
     of_kernel = linux / f"modules/{VERSION}/kernel/kvm"
     (of_kernel / "kvm.ko").rename(of_kernel / name)
-    with pytest.raises(EmulatorError, match="has no kvm as .ko or .ko.xz: .* `make linux`"):
-        list(modules(linux))
+    with pytest.raises(InitramfsError, match="has no kvm as .ko or .ko.xz: .* `make linux`"):
+        list(modules(linux, nest.MODULES))
 
 
 def program(folder, name, line):
@@ -62,10 +64,10 @@ def test_libraries_are_those_that_the_loader_would_take(tmp_path, monkeypatch):
             r"\t/lib64/ld.so (0x3)\n'")
     assert libraries("qemu") == ["/lib/libz.so.1", "/lib64/ld.so"]
     program(tmp_path, "ldd", r"printf '\tlibz.so.1 => /lib/libz.so.1 (0x2)\n\tliba.so => not found\n'")
-    with pytest.raises(EmulatorError, match="liba.so"):
+    with pytest.raises(InitramfsError, match="liba.so"):
         libraries("qemu")
     program(tmp_path, "ldd", "echo '\tnot a dynamic executable'; exit 1")
-    with pytest.raises(EmulatorError, match="not a dynamic executable"):
+    with pytest.raises(InitramfsError, match="not a dynamic executable"):
         libraries("qemu")
 
 
