@@ -59,6 +59,7 @@ static void hand_over(const struct multiboot_plan *plan)
         .module_count = boot.plan.module_count,
         .modules = boot.plan.modules,
     };
+    elf_place_sections(&boot.multiboot_image.sections, plan->symbols_at);
     multiboot_info_build(&boot.multiboot_image, plan, &told, pages);
     guest_put(plan->info_at, pages, MULTIBOOT_INFO_BYTES);
 }

@@ -20,7 +20,19 @@
 #define E_PHENTSIZE(width) (30 + 3 * (width))
 #define E_PHNUM(width)     (32 + 3 * (width))
 #define E_BYTES(width)     (40 + 3 * (width))
+#define E_SHOFF(width)     (24 + 2 * (width))
+#define E_SHENTSIZE(width) (34 + 3 * (width))
+#define E_SHNUM(width)     (36 + 3 * (width))
+#define E_SHSTRNDX(width)  (38 + 3 * (width))
 enum { P_TYPE, P_OFFSET, P_VADDR, P_PADDR, P_FILESZ, P_MEMSZ, P_ALIGN, P_WORDS };
+
+#define S_TYPE             4
+#define S_ADDR(width)      (8 + (width))
+#define S_OFFSET(width)    (8 + 2 * (width))
+#define S_SIZE(width)      (8 + 3 * (width))
+#define S_BYTES(width)     (16 + 6 * (width))
+#define TYPE_NULL          0
+#define TYPE_NOBITS        8
 
 static uint64_t number(const uint8_t *at, unsigned bytes)
 {
@@ -82,4 +94,58 @@ const char *elf_read(const uint8_t *file, uint64_t bytes, struct elf_segment *se
                            &segments[(*count)++], entry);
     }
     return why;
+}
+
+/* Whether the section is in the file and in no segment, which gives it no address. */
+static bool is_unloaded(const uint8_t *header, unsigned width)
+{
+    uint64_t type = number(header + S_TYPE, 4);
+    return type != TYPE_NULL && type != TYPE_NOBITS && !number(header + S_ADDR(width), width) &&
+           number(header + S_SIZE(width), width);
+}
+
+static bool find_part(const uint8_t *header, uint64_t bytes, struct elf_sections *out)
+{
+    unsigned width = out->header_bytes == S_BYTES(8) ? 8 : 4;
+    for (uint32_t i = 0; i < out->count; i++, header += out->header_bytes) {
+        uint64_t start = number(header + S_OFFSET(width), width);
+        uint64_t size = number(header + S_SIZE(width), width);
+        if (!is_unloaded(header, width))
+            continue;
+        if (size > bytes || start > bytes - size)
+            return false;
+        out->start = out->end ? min_u64(out->start, start) : start;
+        out->end = max_u64(out->end, start + size);
+    }
+    return true;
+}
+
+void elf_read_sections(const uint8_t *file, uint64_t bytes, struct elf_sections *out)
+{
+    unsigned width = 4u * file[IDENT_CLASS];
+    uint64_t table = number(file + E_SHOFF(width), width), count = number(file + E_SHNUM(width), 2);
+    memset(out, 0, sizeof(*out));
+    out->header_bytes = S_BYTES(width);
+    if (number(file + E_SHENTSIZE(width), 2) != out->header_bytes || count > ELF_SECTIONS_MAX ||
+        table > bytes || bytes - table < count * out->header_bytes)
+        return;
+    out->count = (uint32_t)count;
+    out->names = (uint32_t)number(file + E_SHSTRNDX(width), 2);
+    if (!find_part(file + table, bytes, out)) {
+        out->count = 0;
+        out->start = out->end = 0;
+        return;
+    }
+    memcpy(out->headers, file + table, count * out->header_bytes);
+}
+
+void elf_place_sections(struct elf_sections *sections, uint64_t at)
+{
+    unsigned width = sections->header_bytes == S_BYTES(8) ? 8 : 4;
+    uint8_t *header = sections->headers;
+    for (uint32_t i = 0; i < sections->count; i++, header += sections->header_bytes) {
+        uint64_t address = at + number(header + S_OFFSET(width), width) - sections->start;
+        if (is_unloaded(header, width))
+            memcpy(header + S_ADDR(width), &address, width);
+    }
 }

@@ -67,7 +67,7 @@ static const char *read_flags(struct parse *parse)
 }
 
 /* What the information structure has where the machine has it. */
-#define GIVEN (BITS(MULTIBOOT2_TAG_LOAD_BASE, 1) & ~BIT(MULTIBOOT2_TAG_ELF_SECTIONS))
+#define GIVEN BITS(MULTIBOOT2_TAG_LOAD_BASE, 1)
 
 static const char *refuse_asked(struct parse *parse, uint32_t asked, const char *why)
 {
@@ -228,6 +228,9 @@ enum error multiboot_image_parse(const uint8_t *file, uint64_t bytes, struct mul
         *why = read_segments(&parse);
     if (!*why)
         *why = check_segments(&parse);
+    out->is_elf = !*why && !parse.has_addresses;
+    if (out->is_elf)
+        elf_read_sections(file, bytes, &out->sections);
     out->entry = (uint32_t)parse.entry;
     return *why ? ERROR_MALFORMED : ERROR_NONE;
 }

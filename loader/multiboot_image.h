@@ -10,6 +10,8 @@ struct multiboot_image {
     uint32_t entry;   /* physical, in a segment; as linked, like the segments */
     unsigned segment_count;
     struct elf_segment segments[ELF_SEGMENTS_MAX]; /* disjoint, from page 1 to 4 GiB */
+    bool is_elf;                                   /* then `sections` are the file's */
+    struct elf_sections sections;
     bool relocatable; /* as one piece, to a multiple of `align` in [lowest, highest] */
     bool prefers_high, prefers_low; /* else where it was linked */
     uint64_t lowest, highest, align;

@@ -10,11 +10,13 @@
 #define ENTRY_BYTES sizeof(struct multiboot1_memory_entry)
 #define HEADS       512u /* of all tags that are written here, with their padding */
 _Static_assert(BOOTINFO_STRINGS_BYTES + MULTIBOOT_LOADER_NAME_BYTES + BOOTINFO_MACHINE_BYTES +
-                       (MEMORY_MAP_MAX + 1) * ENTRY_BYTES + BOOTINFO_MAX_MODULES * 32 + HEADS <=
+                       (MEMORY_MAP_MAX + 1) * ENTRY_BYTES + BOOTINFO_MAX_MODULES * 32 +
+                       sizeof(((struct elf_sections *)0)->headers) + HEADS <=
                    MULTIBOOT_INFO_BYTES,
                "all that can be told fits");
 
 struct writer {
+    const struct elf_sections *sections; /* NULL: the kernel is no ELF file */
     const struct multiboot_plan *plan;
     const struct multiboot_told *told;
     uint8_t *out;
@@ -106,6 +108,24 @@ static uint32_t add_modules(struct writer *writer)
     return add(writer, modules, sizeof(modules));
 }
 
+static uint32_t headers_bytes(const struct elf_sections *sections)
+{
+    return sections->count * sections->header_bytes;
+}
+
+static void add_sections_1(struct writer *writer, struct multiboot1_information *head)
+{
+    const struct elf_sections *sections = writer->sections;
+    if (!sections)
+        return;
+    head->flags |= MULTIBOOT1_ELF_SECTIONS;
+    align(writer);
+    head->symbols[0] = sections->count;
+    head->symbols[1] = sections->header_bytes;
+    head->symbols[2] = add(writer, sections->headers, headers_bytes(sections));
+    head->symbols[3] = sections->names;
+}
+
 static void build_1(struct writer *writer)
 {
     const struct multiboot_told *told = writer->told;
@@ -123,6 +143,7 @@ static void build_1(struct writer *writer)
     head.loader_name = add_text(writer, told->loader_name);
     head.modules = add_modules(writer);
     head.memory_map = add_map(writer, ENTRY_BYTES - sizeof(uint32_t));
+    add_sections_1(writer, &head);
     take_machine(told->info, &head);
     memcpy(writer->out, &head, sizeof(head));
 }
@@ -146,6 +167,16 @@ static void add_text_tag(struct writer *writer, uint32_t type, const void *body,
     add_text(writer, text);
 }
 
+static void add_sections_2(struct writer *writer)
+{
+    const struct elf_sections *sections = writer->sections;
+    if (!sections)
+        return;
+    const uint32_t head[] = {sections->count, sections->header_bytes, sections->names};
+    add_tag(writer, MULTIBOOT2_TAG_ELF_SECTIONS, head, sizeof(head), headers_bytes(sections));
+    add(writer, sections->headers, headers_bytes(sections));
+}
+
 static void build_2(struct writer *writer)
 {
     const struct multiboot_told *told = writer->told;
@@ -167,6 +198,8 @@ static void build_2(struct writer *writer)
             told->map->count * ENTRY_BYTES + sizeof(uint32_t));
     add_map(writer, 0);
     align(writer); /* that word */
+    add_sections_2(writer);
+    align(writer);
     add(writer, told->info->machine, told->info->machine_bytes);
     add_tag(writer, MULTIBOOT2_TAG_END, "", 0, 0);
     memcpy(writer->out, &writer->used, sizeof(writer->used));
@@ -175,7 +208,7 @@ static void build_2(struct writer *writer)
 void multiboot_info_build(const struct multiboot_image *image, const struct multiboot_plan *plan,
                           const struct multiboot_told *told, uint8_t out[MULTIBOOT_INFO_BYTES])
 {
-    struct writer writer = {plan, told, out, 0};
+    struct writer writer = {image->is_elf ? &image->sections : NULL, plan, told, out, 0};
     if (image->version == 1)
         build_1(&writer);
     else

@@ -6,8 +6,8 @@
 #define TOP       GIB(4)
 #define PLACE_LOW MIB(1) /* of what the kernel does not say a place for; below it where need be */
 
-/* What has a place: page 0 with the BIOS's data, segments, modules. */
-#define PLACED_MAX (1 + ELF_SEGMENTS_MAX + BOOTINFO_MAX_MODULES)
+/* What has a place: page 0 with the BIOS's data, segments, symbols, modules. */
+#define PLACED_MAX (2 + ELF_SEGMENTS_MAX + BOOTINFO_MAX_MODULES)
 
 struct place_work {
     const struct multiboot_image *image;
@@ -133,6 +133,22 @@ static const char *place_modules(struct place_work *work)
     return NULL;
 }
 
+/* As far from a page's start as in the file, so that they are aligned as they are there. */
+static const char *place_symbols(struct place_work *work)
+{
+    const struct elf_sections *sections = &work->image->sections;
+    uint64_t bytes = sections->end - sections->start, before = sections->start & PAGE_MASK, at;
+    if (bytes == 0)
+        return NULL;
+    if (!find_any(work, before + bytes, &at))
+        return "no usable memory for its symbols";
+    add_placed(work, at, at + before + bytes);
+    work->plan->symbols_at = at + before;
+    work->wanted[work->wanted_count++] =
+        (struct move){at + before, work->sources->base + sections->start, bytes};
+    return NULL;
+}
+
 static const char *order_moves(struct place_work *work)
 {
     struct multiboot_plan *plan = work->plan;
@@ -156,6 +172,8 @@ enum error multiboot_place(const struct multiboot_image *image, const struct mem
     *why = place_kernel(&work);
     if (!*why)
         *why = place_modules(&work);
+    if (!*why)
+        *why = place_symbols(&work);
     if (!*why)
         *why = find_any(&work, MULTIBOOT_INFO_BYTES, &out->info_at)
                    ? NULL

@@ -6,12 +6,13 @@
 #include "loader/moves.h"
 #include "loader/multiboot_image.h"
 
-#define MULTIBOOT_INFO_BYTES (3 * PAGE_SIZE)
+#define MULTIBOOT_INFO_BYTES (4 * PAGE_SIZE)
 
 struct multiboot_plan {
     uint32_t entry;
     uint32_t load_base; /* of the lowest segment */
     uint64_t info_at;   /* MULTIBOOT_INFO_BYTES, to be written last */
+    uint64_t symbols_at; /* what of the file the kernel's sections are in and no segment */
     struct memory_range modules[BOOTINFO_MAX_MODULES]; /* where the kernel finds them */
     struct memory_range missing; /* after a refusal: where; from 0 on, how much */
     unsigned move_count;
@@ -19,7 +20,7 @@ struct multiboot_plan {
     unsigned zero_count;
     struct memory_range zeroes[ELF_SEGMENTS_MAX]; /* ... then these are cleared */
 };
-_Static_assert(MOVES_WANTED_MAX >= BOOTINFO_MAX_MODULES - 1 + ELF_SEGMENTS_MAX, "each moves once");
+_Static_assert(MOVES_WANTED_MAX >= BOOTINFO_MAX_MODULES + ELF_SEGMENTS_MAX, "each moves once");
 
 /* Plans `sources`: the kernel's whole file, then its modules in their order, at most
  * BOOTINFO_MAX_MODULES together, all below 4 GiB. `map` is the guest's: what is not for it is not

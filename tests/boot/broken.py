@@ -18,9 +18,9 @@ SECOND_SEGMENT = 64 + 2 * 56 + 24   # its physical address, in the ELF file of m
 
 
 def _need(data):
-    """The first information that the multiboot2 header asks for becomes ELF sections."""
+    """The first information that the multiboot2 header asks for becomes one that nobody knows."""
     header = data.index(struct.pack("<I", 0xE85250D6))
-    return _put("<I", header + 16 + 8, 9)(data)
+    return _put("<I", header + 16 + 8, 77)(data)
 
 
 # Offsets are those of the Linux boot protocol's header, and of ELF's.

@@ -33,6 +33,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
         entered |= image.entry - image.segments[i].base < image.segments[i].memory_bytes;
     }
     CHECK(entered);
+    CHECK(image.sections.count <= ELF_SECTIONS_MAX && (image.is_elf || image.sections.count == 0));
+    CHECK(image.sections.start <= image.sections.end && image.sections.end <= bytes);
+    elf_place_sections(&image.sections, MIB(1));
     if (image.relocatable)
         CHECK(image.align && !(image.align & (image.align - 1)) && image.lowest >= PAGE_SIZE);
     return 0;

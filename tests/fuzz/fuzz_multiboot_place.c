@@ -28,6 +28,10 @@ static uint64_t take_image(struct input *input)
             file = segment->offset + segment->file_bytes;
         at += segment->memory_bytes + take(input, 2);
     }
+    image.sections.start = take(input, 2) % file;
+    image.sections.end = image.sections.start + take(input, 2);
+    if (file < image.sections.end)
+        file = image.sections.end;
     image.relocatable = take(input, 1) % 2;
     image.lowest = PAGE_SIZE + take(input, 3);
     image.highest = take(input, 4);
@@ -61,7 +65,7 @@ static void check_place(uint64_t base, uint64_t end, struct memory_range *placed
 
 static void check_places(unsigned count)
 {
-    struct memory_range placed[ELF_SEGMENTS_MAX + BOOTINFO_MAX_MODULES + 1];
+    struct memory_range placed[ELF_SEGMENTS_MAX + BOOTINFO_MAX_MODULES + 2];
     unsigned placed_count = 0;
     uint64_t shift = plan.load_base - image.segments[0].base; /* the lowest one here */
     CHECK(image.relocatable || shift == 0);
@@ -77,6 +81,10 @@ static void check_places(unsigned count)
               sources[i].end - sources[i].base);
         check_place(plan.modules[i - 1].base, plan.modules[i - 1].end, placed, &placed_count);
     }
+    uint64_t symbols = image.sections.end - image.sections.start;
+    if (symbols != 0)
+        check_place(plan.symbols_at, plan.symbols_at + symbols, placed, &placed_count);
+    CHECK(symbols == 0 || (plan.symbols_at - image.sections.start) % PAGE_SIZE == 0);
     check_place(plan.info_at, plan.info_at + MULTIBOOT_INFO_BYTES, placed, &placed_count);
     CHECK(plan.entry - plan.load_base == image.entry - image.segments[0].base);
 }

@@ -175,6 +175,101 @@ static void both_widths_of_elf_are_read(void **state)
     }
 }
 
+/* Section headers behind the segments' file part, of a type, at an address, from a part of it. */
+#define SECTIONS_AT 0x2C00
+enum { SYMTAB = 2, STRTAB = 3, NOBITS = 8 };
+
+static void put_section(unsigned index, unsigned type, uint64_t address, uint64_t offset,
+                        uint64_t size)
+{
+    uint64_t w = elf_width, at = SECTIONS_AT + index * (16 + 6 * w);
+    put(at + 4, type, 4);
+    put(at + 8 + w, address, elf_width);
+    put(at + 8 + 2 * w, offset, elf_width);
+    put(at + 8 + 3 * w, size, elf_width);
+}
+
+static void put_sections(unsigned width, unsigned count)
+{
+    good_elf(width);
+    put(24 + 2 * width, SECTIONS_AT, width);
+    put(34 + 3 * width, 16 + 6 * width, 2);
+    put(36 + 3 * width, count, 2);
+    put(38 + 3 * width, 3, 2);
+    put_section(1, 1, VIRTUAL + MIB(1), SEGMENT, 0x800);
+    put_section(2, SYMTAB, 0, 0x2904, 0x60);
+    put_section(3, STRTAB, 0, 0x2880, 0x11);
+    put_section(4, NOBITS, 0, 0x10000, 0x1000);
+    put_section(5, STRTAB, 0, 0x10000, 0);
+}
+
+static uint64_t placed_at(unsigned index)
+{
+    uint64_t address = 0;
+    memcpy(&address, image.sections.headers + index * (16 + 6 * elf_width) + 8 + elf_width,
+           elf_width);
+    return address;
+}
+
+static void sections_that_no_segment_loads_are_one_part_of_the_file(void **state)
+{
+    (void)state;
+    for (unsigned width = 4; width <= 8; width += 4) {
+        put_sections(width, 6);
+        assert_int_equal(parse(), ERROR_NONE);
+        assert_true(image.is_elf);
+        assert_int_equal(image.sections.count, 6);
+        assert_int_equal(image.sections.header_bytes, 16 + 6 * width);
+        assert_int_equal(image.sections.names, 3);
+        assert_int_equal(image.sections.start, 0x2880);
+        assert_int_equal(image.sections.end, 0x2964);
+        assert_memory_equal(image.sections.headers, file + SECTIONS_AT, 6 * (16 + 6 * width));
+        elf_place_sections(&image.sections, 0x555880);
+        assert_int_equal(placed_at(1), VIRTUAL + MIB(1));
+        assert_int_equal(placed_at(2), 0x555904);
+        assert_int_equal(placed_at(3), 0x555880);
+        assert_int_equal(placed_at(4), 0);
+        assert_int_equal(placed_at(5), 0);
+        good_elf(width);
+        assert_int_equal(parse(), ERROR_NONE);
+        assert_int_equal(image.sections.count, 0);
+    }
+    good_kludge2();
+    assert_int_equal(parse(), ERROR_NONE);
+    assert_false(image.is_elf);
+}
+
+static void no_sections(void)
+{
+    assert_int_equal(parse(), ERROR_NONE);
+    assert_int_equal(image.sections.count, 0);
+    assert_true(image.sections.start == image.sections.end);
+}
+
+static void sections_that_cannot_be_read_are_left_out(void **state)
+{
+    (void)state;
+    for (unsigned width = 4; width <= 8; width += 4) {
+        put_sections(width, ELF_SECTIONS_MAX + 1);
+        no_sections();
+        put_sections(width, 6);
+        put(34 + 3 * width, 8, 2); /* headers of another size */
+        no_sections();
+        put_sections(width, 6);
+        put(24 + 2 * width, bytes - 6 * (16 + 6 * width) + 1, width); /* cut */
+        no_sections();
+        put_sections(width, 6);
+        put(24 + 2 * width, UINT64_MAX, width);
+        no_sections();
+        put_sections(width, 6);
+        put_section(2, SYMTAB, 0, bytes - 0x5F, 0x60);
+        no_sections();
+        put_sections(width, 6);
+        put_section(2, SYMTAB, 0, 0x2800, UINT64_MAX);
+        no_sections();
+    }
+}
+
 static void check_kludge(uint32_t version)
 {
     assert_int_equal(parse(), ERROR_NONE);
@@ -318,7 +413,7 @@ static void what_cannot_be_given_is_named(void **state)
     put_header1(8 | 1 | 0x8000);
     refused("has unknown header flags: 0x");
     assert_int_equal(image.asked, 0x8008);
-    static const uint32_t not_given[] = {0, 9, 22, 64 + 1, 0x10001, 0xFFFFFFFF};
+    static const uint32_t not_given[] = {0, 22, 64 + 1, 0x10001, 0xFFFFFFFF};
     for (unsigned i = 0; i < ARRAY_SIZE(not_given); i++) {
         good_elf(4);
         ADD_TAG(1, 0, 6, not_given[i]);
@@ -538,6 +633,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_widths_of_elf_are_read),
+        cmocka_unit_test(sections_that_no_segment_loads_are_one_part_of_the_file),
+        cmocka_unit_test(sections_that_cannot_be_read_are_left_out),
         cmocka_unit_test(the_headers_addresses_come_before_elf),
         cmocka_unit_test(no_end_means_all_of_the_file),
         cmocka_unit_test(multiboot2_wins),

@@ -171,6 +171,48 @@ static void what_is_not_there_is_not_told(void **state)
     assert_false(again.framebuffer.present);
 }
 
+static void put_sections(void)
+{
+    image.is_elf = true;
+    image.sections = (struct elf_sections){.count = 3, .header_bytes = 40, .names = 2};
+    for (unsigned i = 0; i < 120; i++)
+        image.sections.headers[i] = (uint8_t)(i + 1);
+}
+
+static void an_elf_files_sections_are_told(void **state)
+{
+    (void)state;
+    struct multiboot1_information head;
+    uint32_t tag[5];
+    make_world(1);
+    put_sections();
+    build();
+    memcpy(&head, made, sizeof(head));
+    assert_int_equal(head.flags & MULTIBOOT1_ELF_SECTIONS, MULTIBOOT1_ELF_SECTIONS);
+    assert_int_equal(head.symbols[0], 3);
+    assert_int_equal(head.symbols[1], 40);
+    assert_int_equal(head.symbols[2] % 8, 0);
+    assert_memory_equal(at(head.symbols[2]), image.sections.headers, 120);
+    assert_int_equal(head.symbols[3], 2);
+    make_world(2);
+    put_sections();
+    read_again();
+    unsigned where = 8;
+    do {
+        memcpy(tag, made + where, sizeof(tag));
+        where += (unsigned)ALIGN_UP(tag[1], 8);
+    } while (tag[0] != MULTIBOOT2_TAG_ELF_SECTIONS && tag[0] != MULTIBOOT2_TAG_END);
+    where -= (unsigned)ALIGN_UP(tag[1], 8);
+    assert_int_equal(tag[0], MULTIBOOT2_TAG_ELF_SECTIONS);
+    assert_int_equal(tag[1], 20 + 120);
+    assert_int_equal(tag[2], 3);
+    assert_int_equal(tag[3], 40);
+    assert_int_equal(tag[4], 2);
+    assert_memory_equal(made + where + 20, image.sections.headers, 120);
+    assert_int_equal(again.memory_count, map.count);
+    assert_int_equal(again.rsdp_bytes, 36);
+}
+
 /* The longest strings, modules, map and tags that there can be. */
 static void all_that_can_be_told_fits(void **state)
 {
@@ -189,6 +231,9 @@ static void all_that_can_be_told_fits(void **state)
         info.machine_bytes = 0;
         add_machine_tag(MULTIBOOT2_TAG_VBE, line, BOOTINFO_MACHINE_BYTES - 8);
         told = (struct multiboot_told){&info, &map, line, name, 7, seven};
+        put_sections();
+        image.sections.count = ELF_SECTIONS_MAX;
+        image.sections.header_bytes = ELF_SECTION_BYTES_MAX;
         if (version == 1)
             build();
         else
@@ -204,6 +249,7 @@ int main(void)
         cmocka_unit_test(version_2_is_what_our_own_parser_reads),
         cmocka_unit_test(version_1_is_as_its_specification_says),
         cmocka_unit_test(what_is_not_there_is_not_told),
+        cmocka_unit_test(an_elf_files_sections_are_told),
         cmocka_unit_test(all_that_can_be_told_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

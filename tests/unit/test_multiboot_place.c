@@ -77,6 +77,8 @@ static void random_image(void)
         segment->offset = random_below(KIB(16));
         at += segment->memory_bytes + (random_below(2) ? 0 : random_below(KIB(60)));
     }
+    image.sections.start = random_below(KIB(16));
+    image.sections.end = image.sections.start + (random_below(2) ? random_below(KIB(24)) : 0);
     struct elf_segment *other = &image.segments[random_below(image.segment_count)];
     struct elf_segment first = image.segments[0];
     image.segments[0] = *other;
@@ -94,7 +96,7 @@ static bool random_sources(void)
 {
     uint64_t at = random_below(4) ? MIB(1) + random_below(KIB(300)) : random_below(KIB(300));
     bool aligned = random_below(4) != 0;
-    uint64_t file = 1;
+    uint64_t file = max_u64(1, image.sections.end);
     for (unsigned i = 0; i < image.segment_count; i++)
         file = max_u64(file, image.segments[i].offset + image.segments[i].file_bytes);
     count = 1 + (unsigned)random_below(BOOTINFO_MAX_MODULES);
@@ -239,6 +241,29 @@ static unsigned check_modules(void)
     return stayed;
 }
 
+/* Pages of the symbols, with what is before them in the first one; [0, 0) without any. */
+static struct memory_range symbols(void)
+{
+    uint64_t bytes = image.sections.end - image.sections.start;
+    if (bytes == 0)
+        return (struct memory_range){0, 0, 0};
+    return (struct memory_range){plan.symbols_at & ~PAGE_MASK, plan.symbols_at + bytes, 0};
+}
+
+static void check_symbols(void)
+{
+    struct memory_range at = symbols();
+    if (!at.end)
+        return;
+    uint64_t bytes = image.sections.end - image.sections.start;
+    assert_int_equal(plan.symbols_at & PAGE_MASK, image.sections.start & PAGE_MASK);
+    assert_memory_equal(memory + plan.symbols_at, before + sources[0].base + image.sections.start,
+                        bytes);
+    uint64_t low = lowest(at.end - at.base, PAGE_SIZE, MIB(1), BYTES);
+    assert_int_equal(at.base, low ? low : lowest(at.end - at.base, PAGE_SIZE, 0, BYTES));
+    take(at.base, at.end);
+}
+
 static void carry_out(void)
 {
     memcpy(memory, before, BYTES);
@@ -271,6 +296,8 @@ static void check_refusal(void)
              image.segments[i].base + shift + image.segments[i].memory_bytes);
     for (unsigned i = 1; i < count; i++)
         take(plan.modules[i - 1].base, plan.modules[i - 1].end);
+    if (plan.symbols_at)
+        take(symbols().base, symbols().end);
     if (strstr(why, "swap"))
         for (unsigned i = 0; i < count; i++)
             take(sources[i].base, sources[i].end);
@@ -280,7 +307,7 @@ static void check_refusal(void)
 static void each_file_arrives_whole(void **state)
 {
     (void)state;
-    unsigned good = 0, parked = 0, stayed = 0, refused = 0;
+    unsigned good = 0, parked = 0, stayed = 0, refused = 0, with_symbols = 0;
     random_seed(0x3B);
     for (unsigned i = 0; i < sizeof(pattern); i++)
         pattern[i] = (uint8_t)random_u64();
@@ -292,17 +319,19 @@ static void each_file_arrives_whole(void **state)
             continue;
         }
         good++;
-        parked += plan.move_count > image.segment_count + count - 1;
+        parked += plan.move_count > image.segment_count + count - (symbols().end == 0);
         carry_out();
         check_kernel();
         stayed += check_modules();
+        with_symbols += symbols().end != 0;
+        check_symbols();
         assert_true(is_free(plan.info_at, plan.info_at + MULTIBOOT_INFO_BYTES));
         uint64_t at = lowest(MULTIBOOT_INFO_BYTES, PAGE_SIZE, MIB(1), BYTES);
         assert_int_equal(plan.info_at, at ? at : lowest(MULTIBOOT_INFO_BYTES, PAGE_SIZE, 0, BYTES));
     }
     printf("%u planned (%u with parking, %u modules stayed), %u refused\n", good, parked, stayed,
            refused);
-    assert_true(good > 600 && parked > 5 && stayed > 300 && refused > 200);
+    assert_true(good > 600 && parked > 5 && stayed > 300 && refused > 200 && with_symbols > 200);
 }
 
 /* --- by hand --- */

@@ -16,9 +16,9 @@ elf:
     db 0x7F, "ELF", 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0
     dw 2, 62                        ; to be run, x86-64
     dd 1
-    dq VIRTUAL + start, program_headers - elf, 0
+    dq VIRTUAL + start, program_headers - elf, section_headers - elf
     dd 0
-    dw 64, 56, 3, 0, 0, 0
+    dw 64, 56, 3, 64, 5, 4
 program_headers:
     dd 1, 7                         ; what lies in FAR_AT is in the file behind the rest
     dq 0, VIRTUAL + LOADED_AT, LOADED_AT, file_end - elf, bss_end - elf, 0x1000
@@ -26,6 +26,41 @@ program_headers:
     dq 0, 0, 0, 0x20, 0x20, 4
     dd 1, 6
     dq far_data - elf, VIRTUAL + FAR_AT, FAR_AT, far_end - far_data, FAR_BYTES, 0x1000
+
+section_headers:
+    times 64 db 0
+    dd name_text - names, 1         ; loaded
+    dq 6, VIRTUAL + LOADED_AT, 0, file_end - elf
+    dd 0, 0
+    dq 16, 0
+    dd name_symtab - names, 2       ; these have no address, and are for who reads symbols
+    dq 0, 0, symbols - elf, symbols_end - symbols
+    dd 3, 0
+    dq 8, 24
+    dd name_strtab - names, 3
+    dq 0, 0, strings - elf, strings_end - strings
+    dd 0, 0
+    dq 1, 0
+    dd name_names - names, 3
+    dq 0, 0, names - elf, names_end - names
+    dd 0, 0
+    dq 1, 0
+align 8
+symbols:
+    times 24 db 0
+    dd 1
+    db 0x12, 0
+    dw 1
+    dq VIRTUAL + start, 0
+symbols_end:
+strings: db 0, "start", 0
+strings_end:
+names: db 0
+name_text: db ".text", 0
+name_symtab: db ".symtab", 0
+name_strtab: db ".strtab", 0
+name_names: db ".shstrtab", 0
+names_end:
 
 align 8
 magic:
@@ -111,6 +146,8 @@ show_tag:
     je .module
     cmp edx, 6
     je .map
+    cmp edx, 9
+    je show_sections
     say NAME, ": tag ", dec, edx, " bytes ", dec, [ebx + 4]
     cmp edx, 1
     je .text
@@ -156,6 +193,36 @@ show_tag:
     add esi, [ebx + 8]
     jmp .entry
 .mapped:
+    ret
+
+; EBX = the tag of the ELF sections.
+show_sections:
+    say NAME, ": tag 9 bytes ", dec, [ebx + 4], " sections ", dec, [ebx + 8], " of ", dec, [ebx + 12], \
+        " names ", dec, [ebx + 16], nl
+    lea edi, [ebx + 20]
+    mov edx, [ebx + 8]
+.section:
+    test edx, edx
+    jz .done
+    say NAME, ": section type ", dec, [edi + 4], " flags ", x32, [edi + 8], " offset ", x32, \
+        [edi + 24], " size ", dec, [edi + 32]
+    test dword [edi + 8], 2         ; loaded as a part of a segment
+    jz .apart
+    say " address ", x32, [edi + 16]
+    jmp .said
+.apart:
+    mov esi, [edi + 16]
+    mov ecx, [edi + 32]
+    call sum_bytes
+    mov ecx, [edi + 16]
+    and ecx, 7
+    say " sum ", x32, eax, " address modulo 8 ", dec, ecx
+.said:
+    say nl
+    add edi, [ebx + 12]
+    dec edx
+    jmp .section
+.done:
     ret
 
 section .data
