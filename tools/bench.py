@@ -21,8 +21,9 @@ sys.path.insert(0, str(ROOT / "tests/boot"))
 
 from check_image import load_segments  # noqa: E402
 from emulators import Bochs, EmulatorError, Machine, Qemu  # noqa: E402
+from exit_counters import Examined, read_counters  # noqa: E402
 from harness import BUILD, BootFailure, Case, boot, why_skipped  # noqa: E402
-from make_iso import make_direct_iso  # noqa: E402
+from make_iso import make_bare_linux_iso, make_direct_iso  # noqa: E402
 
 # The guest's name of a figure, what it is, and the most it may be.
 EXITS = [
@@ -47,7 +48,10 @@ LINUX_EXITS = 2500
 # 0.02 % of the 1,800 million that Debian's cloud kernel takes from its start to power-off.
 LINUX_SPENT = 1_800_000_000 * 2 // 10_000
 
-DISK_SHARE = 5 / 10_000  # of the bare run's instructions
+SHARE = 5 / 10_000  # of the bare run's instructions
+MEMTEST = BUILD / "linux/memtest.bin"
+MEMTEST_WORDS = "console=ttyS0,115200 nobench"
+MEMTEST_MIB = 8
 
 GUEST_ENTRY = 0x7C00
 BYTE_TICKS = 2500       # a polled UART at 115200
@@ -169,15 +173,50 @@ def bare_ticks(case):
     return int(re.findall(r"^\(0\)\.\[(\d+)\]", said, re.MULTILINE)[-1])
 
 
+def exits_table(what, exits, bare):
+    """The rows of a run above Orlop, and of the same on the bare machine, which took `bare` ticks."""
+    table = [(f"exits of {what}: {reason}", count, None) for reason, (count, _) in exits.items()]
+    return [*table, (f"instructions of {what} on the bare machine", bare, None),
+            (f"instructions in Orlop over {what}", spent_in(exits), int(bare * SHARE))]
+
+
 def disk_rows():
     """A boot from a disk, by GRUB to Linux: its exits by reason, and what they cost."""
     case = Case(name="bench-disk", options="disk exitcost", disk="build/disk/exits-linux.img",
                 **LINUX_END)
     exits, bare = exits_of(case), bare_ticks(case)
-    table = [(f"exits of a boot from the disk: {reason}", count, None)
-             for reason, (count, _) in exits.items()]
-    return [*table, ("instructions of that boot on the bare machine", bare, None),
-            ("instructions in Orlop over that boot", spent_in(exits), int(bare * DISK_SHARE))]
+    return exits_table("a boot from the disk", exits, bare)
+
+
+def memtest_pass(iso, folder, examine):
+    """What examine(the stopped machine, its serial line) gives at the end of a pass."""
+    with Examined(Machine(iso=iso, memory_mib=MEMTEST_MIB, linux=True), folder) as bochs:
+        bochs.serial.settimeout(600)
+        line = b""
+        while b"Status: Pass" not in line:
+            data = bochs.serial.recv(65536)
+            if not data:
+                raise EmulatorError(f"memtest86+ ended before its pass:\n{bochs.log_tail()}")
+            line += data
+        return examine(bochs, line.decode(errors="replace"))
+
+
+def _counters(bochs, line):
+    bochs.stop_machine()
+    found = re.search(r"own range 0x([0-9a-f]+)-0x([0-9a-f]+)", line)
+    return read_counters(bochs, BUILD / "orlop.elf", [int(text, 16) for text in found.groups()])
+
+
+def memtest_rows():
+    """A pass of memtest86+ over a small memory. It never tells Orlop to stop, so Orlop is looked into."""
+    with tempfile.TemporaryDirectory(prefix="orlop-bench-") as name:
+        folder = pathlib.Path(name)
+        make_direct_iso(folder / "above.iso", BUILD / "orlop.elf", "exitcost",
+                        [(MEMTEST, f"linux16 {MEMTEST_WORDS}")])
+        make_bare_linux_iso(folder / "bare.iso", MEMTEST, MEMTEST_WORDS.split(), [], bits="16")
+        exits = memtest_pass(folder / "above.iso", folder, _counters)
+        bare = memtest_pass(folder / "bare.iso", folder, lambda bochs, _: bochs.stop_machine())
+    return exits_table("a pass of memtest86+", exits, bare)
 
 
 def linux_rows():
@@ -217,6 +256,7 @@ def rows(figures, image_bytes):
     table += boot_rows()
     table += linux_rows()
     table += disk_rows()
+    table += memtest_rows()
     table.append(("bytes: loaded image", image_bytes, IMAGE_LIMIT))
     table.append(("bytes: hidden memory, 8 CPUs", hidden_bytes(), HIDDEN_LIMIT))
     return table
@@ -237,7 +277,7 @@ def show(table):
 
 def all_rows():
     # The boots' figures need the debugger, and all must be comparable: always the packaged Bochs.
-    Bochs.program = "bochs"
+    Bochs.program = Examined.program = "bochs"
     size = sum(loaded for _, loaded in load_segments((BUILD / "orlop.elf").read_bytes()))
     return rows(exit_figures(), size)
 

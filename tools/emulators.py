@@ -92,6 +92,7 @@ class Emulator:
     """One run of one machine. Use it as a context manager: leaving it ends the emulator."""
     name = ""
     program = ""
+    STDIN = subprocess.DEVNULL
 
     def __init__(self, machine, folder):
         self.machine = machine
@@ -133,7 +134,8 @@ class Emulator:
             with open(self.folder / "emulator.out", "wb") as output:
                 self.process = subprocess.Popen(
                     self.arguments, cwd=self.folder, env={**os.environ, **self.environment()},
-                    stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_die_with_parent)
+                    stdin=self.STDIN, stdout=output, stderr=subprocess.STDOUT,
+                    start_new_session=True, preexec_fn=_die_with_parent)
             connections = self._accept(listeners)
             self.serial = connections.pop("serial", None)
             self._connected(connections)
