@@ -29,8 +29,9 @@ static void load_realmode(void)
 static void load_disk(void)
 {
     if (disk_prepare(this_cpu(), boot.plan.drive, boot.cr0, &boot.entry) != ERROR_NONE)
-        refuse("the option \"disk\" calls a BIOS, and INT 15h leads to none on this machine; write a "
-               "module2 line in grub.cfg");
+        refuse(
+            "the option \"disk\" calls a BIOS, and INT 15h leads to none on this machine; write a "
+            "module2 line in grub.cfg");
 }
 
 /* From here on the map is the guest's. */

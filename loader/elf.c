@@ -26,13 +26,13 @@
 #define E_SHSTRNDX(width)  (38 + 3 * (width))
 enum { P_TYPE, P_OFFSET, P_VADDR, P_PADDR, P_FILESZ, P_MEMSZ, P_ALIGN, P_WORDS };
 
-#define S_TYPE             4
-#define S_ADDR(width)      (8 + (width))
-#define S_OFFSET(width)    (8 + 2 * (width))
-#define S_SIZE(width)      (8 + 3 * (width))
-#define S_BYTES(width)     (16 + 6 * (width))
-#define TYPE_NULL          0
-#define TYPE_NOBITS        8
+#define S_TYPE          4
+#define S_ADDR(width)   (8 + (width))
+#define S_OFFSET(width) (8 + 2 * (width))
+#define S_SIZE(width)   (8 + 3 * (width))
+#define S_BYTES(width)  (16 + 6 * (width))
+#define TYPE_NULL       0
+#define TYPE_NOBITS     8
 
 static uint64_t number(const uint8_t *at, unsigned bytes)
 {

@@ -1,6 +1,7 @@
 /* What of an ELF file is to be loaded: its program headers, 32 or 64 bits wide, for an x86
- * processor; and its sections, of which some are for who reads symbols. Pure; no byte of the file is believed. Source: System V ABI, edition 4.1, chapters 4
- * "Object Files" and 5 "Program Loading and Dynamic Linking". */
+ * processor; and its sections, of which some are for who reads symbols. Pure; no byte of the file
+ * is believed. Source: System V ABI, edition 4.1, chapters 4 "Object Files" and 5 "Program Loading
+ * and Dynamic Linking". */
 #pragma once
 
 #include "base/error.h"

@@ -14,7 +14,8 @@ struct multiboot_told {
 
 #define MULTIBOOT_LOADER_NAME_BYTES 96u /* of loader_name, the NUL included */
 
-/* `image`: its sections have been placed (elf_place_sections). Fills `out`, zeroed and to be put at plan->info_at. What the machine does not have is left out.
+/* `image`: its sections have been placed (elf_place_sections). Fills `out`, zeroed and to be put at
+ * plan->info_at. What the machine does not have is left out.
  */
 void multiboot_info_build(const struct multiboot_image *image, const struct multiboot_plan *plan,
                           const struct multiboot_told *told, uint8_t out[MULTIBOOT_INFO_BYTES]);

@@ -10,8 +10,8 @@
 
 struct multiboot_plan {
     uint32_t entry;
-    uint32_t load_base; /* of the lowest segment */
-    uint64_t info_at;   /* MULTIBOOT_INFO_BYTES, to be written last */
+    uint32_t load_base;  /* of the lowest segment */
+    uint64_t info_at;    /* MULTIBOOT_INFO_BYTES, to be written last */
     uint64_t symbols_at; /* what of the file the kernel's sections are in and no segment */
     struct memory_range modules[BOOTINFO_MAX_MODULES]; /* where the kernel finds them */
     struct memory_range missing; /* after a refusal: where; from 0 on, how much */
