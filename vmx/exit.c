@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "base/hw.h"
 #include "base/x86/cr.h"
+#include "base/x86/eflags.h"
 #include "base/x86/exceptions.h"
 #include "base/x86/segment.h"
 #include "include/orlop_abi.h"
@@ -211,7 +212,9 @@ static bool makes_triple_fault(uint32_t vectoring, unsigned vector)
            (is_contributory(vector) || vector == EXCEPTION_PF);
 }
 
-/* Real mode delivers no error codes (SDM vol. 3C, 27.2.1.3 "VM-Entry Control Fields"). */
+/* Real mode delivers no error codes (SDM vol. 3C, 27.2.1.3 "VM-Entry Control Fields"). A fault is
+ * pushed with RF set (vol. 3B, 18.3.1.1 "Instruction-Breakpoint Exception Condition"), and VM entry
+ * pushes RFLAGS as they are. */
 void exit_inject(unsigned vector, uint32_t error_code)
 {
     uint32_t vectoring = vmcs_read(IDT_VECTORING_INFO);
@@ -221,6 +224,8 @@ void exit_inject(unsigned vector, uint32_t error_code)
         vector = EXCEPTION_DF;
         error_code = 0;
     }
+    if (vector != EXCEPTION_DF) /* an abort */
+        vmcs_write(GUEST_RFLAGS, vmcs_read(GUEST_RFLAGS) | RFLAGS_RF);
     uint32_t info = vector | INTERRUPTION_TYPE_HARDWARE | INTERRUPTION_VALID;
     if (exception_pushes_error_code(vector) && (vmcs_read(GUEST_CR0) & CR0_PE)) {
         info |= INTERRUPTION_ERROR_CODE;

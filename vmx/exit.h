@@ -52,7 +52,7 @@ void exit_advance(void);
 /* The same where the exit does not tell the length: `length` bytes, from the decoder. */
 void exit_step_over(uint32_t length);
 
-/* Queue an exception for the next entry; `error_code` counts for vectors that have one. An event
+/* Queue a fault for the next entry; `error_code` counts for vectors that have one. An event
  * whose delivery this exit interrupted is combined with it as the SDM says (vol. 3A, 6.15, "#DF").
  */
 void exit_inject(unsigned vector, uint32_t error_code);

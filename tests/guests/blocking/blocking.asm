@@ -37,6 +37,7 @@ main:
     call sti_and_interrupt
     call sti_and_trap
     call cli_and_pending
+    call faults_push_rf
     leave_long
     mov si, wrap_32
     call protected_wrap
@@ -439,6 +440,35 @@ cli_and_pending:
     must_be 1, 5, 0
     jmp interrupt_end
 .done:
+    ret
+
+; ---- faults ------------------------------------------------------------------------------------
+; %1 = its text, then the instruction. A fault pushes RFLAGS with RF set, so that the instruction may be
+; tried again with a breakpoint on it.
+%macro must_push_rf 2+
+    attempt %2
+    mov eax, [fault_flags]
+    shr eax, 16
+    and eax, 1
+    say NAME, ": fault of ", %1, ": vector ", dec, [fault_vector], ", RF ", dec, eax, nl
+    test eax, eax
+    jnz %%right
+    call judge_failed
+%%right:
+%endmacro
+faults_push_rf:
+    must_push_rf "VMXON", vmxon [rsp]
+    must_push_rf "UD2", ud2
+    mov ecx, 0x12345678             ; no MSR
+    must_push_rf "RDMSR", rdmsr
+    must_push_rf "WRMSR", wrmsr
+    mov ecx, MSR_APIC_BASE
+    mov eax, 0xFFFFFFFF
+    mov edx, eax
+    must_push_rf "WRMSR of reserved bits", wrmsr
+    mov rax, cr4
+    bts rax, 63
+    must_push_rf "MOV to CR4", mov cr4, rax
     ret
 
 ; ---- real mode ---------------------------------------------------------------------------------
