@@ -1,5 +1,7 @@
 #include "vmx/requirements.h"
 
+#include "base/bits.h"
+#include "include/orlop_abi.h"
 #include "lib/format.h"
 #include "lib/string.h"
 #include "vmx/capability_words.h"
@@ -158,12 +160,21 @@ static const char *const advice_texts[VMX_ADVICE_COUNT][2] = {
                               "ept=1 and unrestricted_guest=1"},
 };
 
+/* Above these nothing can be switched on. */
+static const struct {
+    const char *signature, *advice;
+} without_vmx[] = {
+    {"TCGTCGTCGTCG", "QEMU emulates no VMX without KVM: use QEMU/KVM on an Intel host, or Bochs"},
+    {ORLOP_CPUID_SIGNATURE, "an Orlop is below already, and offers no VMX to its guest"},
+};
+
 static const char *advice_text(enum vmx_advice advice, const struct vmx_capabilities *caps)
 {
     bool below = caps->cpuid_1_ecx & CPUID_1_ECX_HYPERVISOR;
 
-    if (advice != VMX_ADVICE_NONE && strcmp(caps->hypervisor, "TCGTCGTCGTCG") == 0)
-        return "QEMU emulates no VMX without KVM: use QEMU/KVM on an Intel host, or Bochs";
+    for (size_t i = 0; i < ARRAY_SIZE(without_vmx) && advice != VMX_ADVICE_NONE; i++)
+        if (strcmp(caps->hypervisor, without_vmx[i].signature) == 0)
+            return without_vmx[i].advice;
     return advice_texts[advice][below];
 }
 

@@ -663,6 +663,14 @@ static void a_refusal_says_what_to_do(void **state)
     vmx_requirement_text(&vmx_requirement_table[VMX_FEATURE_EPT_1G], &caps, text, sizeof(text));
     assert_string_equal(text, "not there: EPT 1-GByte pages (processor AuthenticAMD under QEMU "
                               "TCG): Orlop goes on without it");
+
+    strcpy(caps.hypervisor, "OrlopOrlop");
+    strcpy(caps.vendor, "GenuineIntel");
+    vmx_requirement_text(vmx, &caps, text, sizeof(text));
+    assert_non_null(
+        strstr(text, "under OrlopOrlop): an Orlop is below already, and offers no VMX"));
+    vmx_requirement_text(&vmx_requirement_table[VMX_FEATURE_EPT_1G], &caps, text, sizeof(text));
+    assert_non_null(strstr(text, "under OrlopOrlop): Orlop goes on without it"));
 }
 
 static void every_refusal_fits_a_line_of_the_log(void **state)
