@@ -23,8 +23,9 @@ class Examined(Bochs):
 
     def stop_machine(self):
         """Gives the tick that it stopped at."""
+        before = len(self._said())
         self.process.send_signal(signal.SIGINT)
-        return int(re.findall(r"Next at t=(\d+)", self._answer())[-1])
+        return int(re.findall(r"Next at t=(\d+)", self._answer(before))[-1])
 
     def ask(self, command):
         """What the debugger of the stopped machine answers."""
@@ -36,9 +37,8 @@ class Examined(Bochs):
     def _said(self):
         return (self.folder / "emulator.out").read_bytes()
 
-    def _answer(self, start=None):
-        """All from `start`, or from now, to the prompt."""
-        start = len(self._said()) if start is None else start
+    def _answer(self, start):
+        """All that was said from `start` on, up to the prompt."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline:
             said = self._said()[start:]
