@@ -14,6 +14,7 @@ import bench
 import build_bochs
 import check_image
 import check_layers
+import exit_counters
 import fuzz
 import gen_symbols
 from harness import BUILD, ROOT, BootFailure, Case, boot
@@ -429,6 +430,46 @@ def test_a_replay_passes_when_every_input_was_run(fuzzer, inputs, passes):
     if inputs:
         fuzz.write_corpus(fuzzer.name, inputs)
     assert fuzz.replay(fuzzer)[0] == passes
+
+
+# exit_counters.py
+
+class StoppedMachine:
+    """Answers `xp` as Bochs's debugger does: words without leading zeroes."""
+
+    def __init__(self, base, memory):
+        self.base, self.memory = base, memory
+
+    def ask(self, command):
+        assert command == f"xp /{len(self.memory) // 8}gx {self.base:#x}"
+        words = struct.unpack(f"<{len(self.memory) // 8}Q", self.memory)
+        return "[bochs]:\n" + "".join(
+            f"{self.base + 16 * i:#018x} <bogus+ {16 * i}>:\t{words[2 * i]:#010x}\t{words[2 * i + 1]:#x}\n"
+            for i in range(len(words) // 2)) + "<bochs:2> "
+
+
+@pytest.mark.parametrize("copies, found", [(1, True), (0, False), (2, False)])
+def test_exit_counters_are_read_out_of_memory(monkeypatch, copies, found):
+    monkeypatch.setattr(exit_counters, "_from_elf", lambda *_: [0x80, 0x20, 0x200, 20])
+    page = bytearray(4096)
+    struct.pack_into("<Q", page, 0x20, 0xFFFFFFFF81005000)   # CPU 0's struct cpu
+    struct.pack_into("<3Q", page, 0x80 + 8 * 10, 7, 0, 1)    # CPUID, GETSEC, HLT
+    struct.pack_into("<3Q", page, 0x200 + 8 * 10, 700, 0, 33)
+    memory = bytes(4096) + copies * bytes(page) + bytes(4096)
+    machine = StoppedMachine(0x400000, memory)
+    where = (0x400000, 0x400000 + len(memory))
+    if found:
+        assert exit_counters.read_counters(machine, "orlop.elf", where) == {
+            "CPUID": (7, 100), "HLT": (1, 33)}
+    else:
+        with pytest.raises(bench.EmulatorError, match=f"{copies} pages"):
+            exit_counters.read_counters(machine, "orlop.elf", where)
+
+
+def test_all_exit_reasons_have_their_names():
+    reasons = exit_counters._reasons()
+    assert len(reasons) > 60
+    assert reasons[48] == "EPT violation" and reasons[41].endswith("machine-check event")
 
 
 # bench.py
