@@ -27,7 +27,7 @@ SECTOR = 512
 PARTITION_AT = 1 << 20
 TABLE_AT, CODE_BYTES = 446, 440
 FAT16_LBA, EXT4, ACTIVE = 0x0E, 0x83, 0x80
-# What GRUB 2.06 cannot read is off. Nothing is random.
+# What GRUB 2.06 cannot read is off.
 EXT4_FEATURES = "^metadata_csum_seed,^orphan_file"
 EXT4_ID = "0f1ab1e5-0000-4000-8000-000000000001"
 GRUB_INSTALL = "/usr/sbin/grub-install"

@@ -5,6 +5,7 @@
 %define NAME "crs"
 %include "guest.inc"
 %include "faults.inc"
+%include "random.inc"
 
 GP equ 13
 VALUES equ 100000
@@ -165,25 +166,9 @@ other_xcrs:
     say NAME, ": XSETBV takes indexes ", x64, r11, nl
     ret
 
-; RAX = 32 bits (xorshift).
-next_random:
-    mov eax, [random]
-    mov ecx, eax
-    shl ecx, 13
-    xor eax, ecx
-    mov ecx, eax
-    shr ecx, 17
-    xor eax, ecx
-    mov ecx, eax
-    shl ecx, 5
-    xor eax, ecx
-    mov [random], eax
-    ret
-
 section .bss
 alignb 8
 value:   resq 1
 changed: resq 1
 sum:     resq 1
-random:  resd 1
 end_guest

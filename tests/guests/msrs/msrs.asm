@@ -6,6 +6,7 @@
 %define NAME "msrs"
 %include "guest.inc"
 %include "faults.inc"
+%include "random.inc"
 
 GP equ 13
 RANDOM_INDEXES equ 10000
@@ -129,7 +130,7 @@ judge:
 change:
     mov qword [changed], 0
     mov qword [sum], 0
-    mov qword [random], 0x2545F491
+    mov dword [random], 0x2545F491
     xor r11d, r11d
 .bit:
     mov r10, [value]
@@ -175,20 +176,6 @@ put:
     mov edx, [value + 4]
     attempt wrmsr
     cmp r9d, NO_FAULT
-    ret
-
-; RAX = 32 bits (xorshift).
-next_random:
-    mov rax, [random]
-    shl eax, 13
-    xor [random], eax
-    mov eax, [random]
-    shr eax, 17
-    xor [random], eax
-    mov eax, [random]
-    shl eax, 5
-    xor [random], eax
-    mov eax, [random]
     ret
 
 ; ZF: the index is one whose writing would change what the run stands on.
@@ -264,6 +251,5 @@ alignb 8
 value:   resq 1
 changed: resq 1
 sum:     resq 1
-random:  resq 1
 indexes: resd 1
 end_guest
