@@ -51,14 +51,14 @@ $(O)/%.o: %.c Makefile
 
 # The exit path does without frame pointers; a backtrace shows it as one frame. So do the pure rooms
 # that run at boot alone, for their size.
-$(patsubst %.c,$(O)/%.o,$(filter vcpu/% loader/% acpi/% boot/% $(addprefix vmx/,exit.c exit_msr.c \
-    exit_cr.c exit_instructions.c),$(C_SOURCES))): CFLAGS_HOST += -fomit-frame-pointer
+$(patsubst %.c,$(O)/%.o,$(filter vcpu/% loader/% acpi/% boot/% mm/ept_% mm/walk.c $(addprefix \
+    vmx/,exit.c exit_cr.c exit_ept.c exit_instructions.c exit_msr.c machine.c),$(C_SOURCES))): CFLAGS_HOST += -fomit-frame-pointer
 
 # What runs at boot, or only to report, is built for size (-Oz: gcc 12 and later, clang).
 SMALL := $(shell $(CC) -Oz -x c -c -o /dev/null /dev/null 2>/dev/null && echo -Oz || echo -Os)
 $(patsubst %.c,$(O)/%.o,$(addprefix vcpu/,cpuid_policy.c decoder.c decoder_prefixes.c entry_state.c) \
     vmx/exit_fatal.c vmx/exit_range.c $(filter-out vcpu/% vmx/exit.c \
-    vmx/exit_%.c mm/ept_% mm/guest_access.c lib/log_ring.c lib/libc.c,$(C_SOURCES))): \
+    vmx/exit_%.c vmx/machine.c mm/ept_% mm/walk.c mm/guest_access.c lib/log_ring.c lib/libc.c,$(C_SOURCES))): \
     CFLAGS_HOST += $(SMALL)
 
 $(O)/%.asm.o: %.asm $(O)/asm_constants.inc Makefile

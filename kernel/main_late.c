@@ -177,6 +177,7 @@ static void store_entry(void *context, uint64_t *entry, uint64_t value)
 void main_build_ept(void)
 {
     static const struct table_memory tables = {.map = map_table, .store = store_entry};
+    static const struct table_memory built = {.map = map_table};
     const struct ept_caps caps = {
         .page_1g = machine.caps.ept_vpid & EPT_VPID_CAP_PAGE_1G,
         .page_2m = machine.caps.ept_vpid & EPT_VPID_CAP_PAGE_2M,
@@ -189,6 +190,7 @@ void main_build_ept(void)
     enum error error = ept_build(&machine.ept, &boot.facts.map, &machine.mtrr, &caps, &own, 1);
     if (error != ERROR_NONE)
         panic("the EPT cannot be built (error %d) from %u tables", (int)error, boot.ept_tables);
+    machine.ept.memory = &built;
     log_debug("ept", "%u tables, reserve %u, pages up to %s", machine.ept.boot_tables,
               machine.ept.reserve_count, caps.page_1g ? "1 GiB" : "2 MiB");
 }

@@ -80,7 +80,6 @@ void ept_set_pool(struct ept *ept, const struct table_memory *memory, hpa_t pool
 struct builder {
     struct ept *ept;
     const struct memory_map *map;
-    struct ept_plan plan;
     struct open_table {
         hpa_t frame;
         uint64_t *entries;
@@ -120,8 +119,8 @@ static void build_tree(struct builder *builder)
         }
         uint64_t base = table->base + table->index * level_bytes(level);
         struct ept_choice choice = {EPT_SHAPE_ABSENT, 0};
-        if (is_boot_block(builder->map, builder->plan.hidden, base, level))
-            choice = ept_plan_choose(&builder->plan, base, level);
+        if (is_boot_block(builder->map, &builder->ept->hidden, base, level))
+            choice = ept_plan_choose(&builder->ept->plan, base, level);
         if (choice.shape == EPT_SHAPE_TABLE)
             open_table(builder, --level, base);
         else
@@ -137,23 +136,16 @@ enum error ept_build(struct ept *ept, const struct memory_map *map, const struct
     if (error)
         return error;
     struct builder builder = {.ept = ept, .map = map};
-    builder.plan = ept_plan_make(mtrr, &ept->hidden, caps);
-    uint64_t needed = count_tables(&builder.plan, map);
+    ept->plan = ept_plan_make(mtrr, &ept->hidden, caps);
+    uint64_t needed = count_tables(&ept->plan, map);
     if (ept->pool_tables < needed + EPT_RESERVE_MIN)
         return ERROR_NO_SPACE;
-    ept->mtrr = mtrr;
     ept->caps = *caps;
-    ept->limit = builder.plan.limit;
     ept->boot_tables = 0;
     build_tree(&builder);
     ept->root = builder.open[TABLE_LEVELS].frame;
     ept_reserve_start(ept);
     return ERROR_NONE;
-}
-
-struct walk ept_lookup(const struct ept *ept, gpa_t address)
-{
-    return walk_lookup(&table_format_ept, ept->memory, ept->root, address.v);
 }
 
 uint64_t ept_pointer(const struct ept *ept) { return ept->root.v | EPTP_WALK_4 | EPTP_TYPE_WB; }

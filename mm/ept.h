@@ -39,6 +39,15 @@ struct ept_hidden {
     struct memory_range ranges[EPT_HIDDEN_MAX];
 };
 
+/* What decides an entry (mm/ept_plan.h). Whoever changes what `mtrr` says empties `run`. */
+struct ept_plan {
+    const struct mtrr_state *mtrr;
+    const struct ept_hidden *hidden;
+    uint64_t limit; /* the first address that cannot be mapped */
+    bool page_1g;
+    struct mtrr_run run; /* the last one asked for, or empty */
+};
+
 enum ept_table_state {
     EPT_TABLE_FREE,
     EPT_TABLE_TOUCHED, /* made on touch: may be dropped */
@@ -64,10 +73,9 @@ struct ept_counters {
 struct ept {
     hpa_t root;
     const struct table_memory *memory;
-    const struct mtrr_state *mtrr;
     struct ept_caps caps;
     struct ept_hidden hidden;
-    uint64_t limit; /* the first address that cannot be mapped */
+    struct ept_plan plan;
     hpa_t pool;
     unsigned pool_tables;
     unsigned boot_tables;   /* the first of the pool; never given back */
@@ -134,7 +142,10 @@ MUST_CHECK enum error ept_clear_page(struct ept *ept, gpa_t page);
 bool ept_drop_touched(struct ept *ept, unsigned tables);
 
 /* The walker on these tables: level, entry and host address for dumps and handlers. */
-struct walk ept_lookup(const struct ept *ept, gpa_t address);
+static inline struct walk ept_lookup(const struct ept *ept, gpa_t address)
+{
+    return walk_lookup(&table_format_ept, ept->memory, ept->root, address.v);
+}
 
 /* The EPTP: write-back, four levels, no access and dirty flags. */
 uint64_t ept_pointer(const struct ept *ept);

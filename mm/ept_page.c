@@ -8,7 +8,7 @@ static bool is_possible(const struct ept *ept, gpa_t page, hpa_t frame, uint64_t
                         uint8_t type)
 {
     bool aligned = IS_ALIGNED(page.v, PAGE_SIZE) && IS_ALIGNED(frame.v, PAGE_SIZE);
-    bool in_width = page.v < ept->limit && frame.v < BIT(ept->caps.phys_bits);
+    bool in_width = page.v < ept->plan.limit && frame.v < BIT(ept->caps.phys_bits);
     bool good_rights = (rights & ~EPT_RIGHTS) == 0 &&
                        ((rights & EPT_R) || (rights == EPT_X && ept->caps.execute_only));
     bool good_type = type <= MEMORY_TYPE_WB && type != 2 && type != 3;
@@ -85,7 +85,7 @@ enum error ept_set_page(struct ept *ept, gpa_t page, hpa_t frame, uint64_t right
 
 enum error ept_clear_page(struct ept *ept, gpa_t page)
 {
-    if (page.v >= ept->limit || !IS_ALIGNED(page.v, PAGE_SIZE))
+    if (page.v >= ept->plan.limit || !IS_ALIGNED(page.v, PAGE_SIZE))
         return ERROR_RANGE;
     struct walk old = ept_lookup(ept, page);
     return old.mapped ? write_page(ept, page, &old, 0) : ERROR_NONE;

@@ -12,26 +12,22 @@ struct ept_plan ept_plan_make(const struct mtrr_state *mtrr, const struct ept_hi
         .hidden = hidden,
         .limit = ept_plan_limit(caps),
         .page_1g = caps->page_1g,
-        .run = mtrr_run_at(mtrr, 0),
     };
 }
 
-bool ept_hidden_overlaps(const struct ept_hidden *hidden, uint64_t base, uint64_t end)
+static __attribute__((noinline)) void look_up_run(struct ept_plan *plan, uint64_t base)
 {
-    for (unsigned i = 0; i < hidden->count; i++)
-        if (hidden->ranges[i].base < end && base < hidden->ranges[i].end)
-            return true;
-    return false;
+    plan->run = mtrr_run_at(plan->mtrr, base);
 }
 
-/* The last run is kept, because blocks are asked for in rising order. One that was begun before
- * `base` may have been cut short earlier than one from `base` would be: the answer must not depend
- * on what was asked before, or counting and building would differ. */
+/* The last run is kept: blocks are asked for in rising order, and touches lie near each other. One
+ * that was begun before `base` may have been cut short earlier than one from `base` would be: the
+ * answer must not depend on what was asked before, or counting and building would differ. */
 static bool has_one_type(struct ept_plan *plan, uint64_t base, uint64_t end)
 {
     const struct mtrr_run *run = &plan->run;
     if (base < run->base || run->end < end)
-        plan->run = mtrr_run_at(plan->mtrr, base);
+        look_up_run(plan, base);
     return end <= run->end;
 }
 

@@ -6,14 +6,6 @@
 
 enum ept_shape { EPT_SHAPE_ABSENT, EPT_SHAPE_PAGE, EPT_SHAPE_TABLE };
 
-struct ept_plan {
-    const struct mtrr_state *mtrr;
-    const struct ept_hidden *hidden;
-    uint64_t limit;
-    bool page_1g;
-    struct mtrr_run run; /* the last one asked for */
-};
-
 /* `entry` is complete for a page and 0 otherwise. */
 struct ept_choice {
     enum ept_shape shape;
@@ -29,4 +21,10 @@ struct ept_plan ept_plan_make(const struct mtrr_state *mtrr, const struct ept_hi
 /* The choice for the block of level_bytes(level) at `base`, a multiple of that. */
 struct ept_choice ept_plan_choose(struct ept_plan *plan, uint64_t base, unsigned level);
 
-bool ept_hidden_overlaps(const struct ept_hidden *hidden, uint64_t base, uint64_t end);
+static inline bool ept_hidden_overlaps(const struct ept_hidden *hidden, uint64_t base, uint64_t end)
+{
+    for (unsigned i = 0; i < hidden->count; i++)
+        if (hidden->ranges[i].base < end && base < hidden->ranges[i].end)
+            return true;
+    return false;
+}

@@ -5,8 +5,7 @@
 
 /* A new table of `level` around `address`: `entry` there, and around it every block of this level
  * that can be one page, since that costs nothing more. Gives the entry that links it. */
-static uint64_t make_table(struct ept *ept, struct ept_plan *plan, unsigned level, uint64_t address,
-                           uint64_t entry)
+static uint64_t make_table(struct ept *ept, unsigned level, uint64_t address, uint64_t entry)
 {
     hpa_t frame;
     uint64_t *entries = ept_reserve_take(ept, EPT_TABLE_TOUCHED, level, address, &frame);
@@ -14,7 +13,7 @@ static uint64_t make_table(struct ept *ept, struct ept_plan *plan, unsigned leve
     unsigned own = level_index(level, address);
     for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
         uint64_t block = base + i * level_bytes(level);
-        uint64_t value = i == own ? entry : ept_plan_choose(plan, block, level).entry;
+        uint64_t value = i == own ? entry : ept_plan_choose(&ept->plan, block, level).entry;
         table_store(ept->memory, &entries[i], value);
     }
     return frame.v | EPT_RIGHTS;
@@ -33,26 +32,38 @@ static uint64_t largest_page(struct ept_plan *plan, uint64_t address, unsigned *
     }
 }
 
+/* The page and the tables that lead to it. */
+static __attribute__((noinline)) enum ept_fill fill_below(struct ept *ept, const struct walk *walk,
+                                                          uint64_t address)
+{
+    unsigned level = walk->level;
+    uint64_t entry = largest_page(&ept->plan, address, &level);
+    if (ept_reserve_count(ept, EPT_TABLE_FREE) < walk->level - level) {
+        /* As many as any address can need: what goes may be on the way to this one. */
+        ASSERT(ept_drop_touched(ept, EPT_RESERVE_MIN));
+        return EPT_FILL_DROPPED;
+    }
+    for (; level < walk->level; level++)
+        entry = make_table(ept, level, address, entry);
+    table_store(ept->memory, walk->slot, entry);
+    return EPT_FILL_MAPPED;
+}
+
 enum ept_fill ept_map_on_touch(struct ept *ept, gpa_t address)
 {
-    if (address.v >= ept->limit)
+    if (address.v >= ept->plan.limit)
         return EPT_FILL_BEYOND;
     if (ept_hidden_overlaps(&ept->hidden, address.v, address.v + 1))
         return EPT_FILL_HIDDEN;
     struct walk walk = ept_lookup(ept, address);
     if (walk.mapped)
         return EPT_FILL_ALREADY;
-    struct ept_plan plan = ept_plan_make(ept->mtrr, &ept->hidden, &ept->caps);
-    unsigned level = walk.level;
-    uint64_t entry = largest_page(&plan, address.v, &level);
-    if (ept_reserve_count(ept, EPT_TABLE_FREE) < walk.level - level) {
-        /* As many as any address can need: what goes may be on the way to this one. */
-        ASSERT(ept_drop_touched(ept, EPT_RESERVE_MIN));
+    uint64_t block = ALIGN_DOWN(address.v, level_bytes(walk.level));
+    struct ept_choice choice = ept_plan_choose(&ept->plan, block, walk.level);
+    if (choice.shape == EPT_SHAPE_PAGE)
+        table_store(ept->memory, walk.slot, choice.entry);
+    else if (fill_below(ept, &walk, address.v) != EPT_FILL_MAPPED)
         return EPT_FILL_DROPPED;
-    }
-    for (; level < walk.level; level++)
-        entry = make_table(ept, &plan, level, address.v, entry);
-    table_store(ept->memory, walk.slot, entry);
     ept->counters.touched++;
     return EPT_FILL_MAPPED;
 }

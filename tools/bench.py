@@ -39,6 +39,7 @@ EXITS = [
     ("real-vmcall-version", "VMCALL, real mode", 110),
     ("xsetbv-same", "XSETBV", 150),
     ("mov-cr4-toggle-osxsave-twice", "two CR4 writes that exit", 220),
+    ("ept-first-touch", "first touch of a GiB that was not mapped at boot", 301),
 ]
 IMAGE_LIMIT = 128 * 1024
 HIDDEN_LIMIT = 2 * 1024 * 1024

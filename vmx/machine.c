@@ -12,18 +12,24 @@
 struct machine machine;
 
 /* The holder may be waiting for all CPUs to stand still, this one too. */
-static void lock(struct cpu *cpu)
+static __attribute__((noinline)) void wait_for_lock(struct cpu *cpu)
 {
     for (unsigned attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
-        if (spin_try_lock(&machine.ept_lock))
-            return;
         if (cpu->attention & ATTENTION_STOP) {
             stop_serve(cpu);
             percpu_attend(cpu, ATTENTION_STOP); /* what changed is looked at before the entry */
         }
         hw_pause();
+        if (spin_try_lock(&machine.ept_lock))
+            return;
     }
     panic("the EPT lock is held for ever");
+}
+
+static void lock(struct cpu *cpu)
+{
+    if (!spin_try_lock(&machine.ept_lock))
+        wait_for_lock(cpu);
 }
 
 /* The reserve was empty and its oldest tables are unlinked: their frames may be used again once no

@@ -100,6 +100,7 @@ main:
     call control_registers
     call extended_control
     call calls
+    call first_touches
     leave_long
     bench "real-cpuid-0", {xor eax, eax}, cpuid
     bench "real-cpuid-1", {mov eax, 1}, cpuid
@@ -190,6 +191,55 @@ calls:
     mov rbx, ORLOP_CALL_SIGNATURE
     bench "vmcall-version", {mov eax, ORLOP_CALL_VERSION}, vmcall
     ret
+
+; Reads of as many GiB of nothing, one each, above what any of these machines has; the same again is the
+; loop that exits no more. With pages of 1 GiB, which the guest needs to reach them.
+TOUCH_FIRST equ 64
+TOUCH_END   equ TOUCH_FIRST + 100
+first_touches:
+    mov eax, 0x80000001
+    cpuid
+    bt edx, 26
+    jc .has
+    skip "first touches: no pages of 1 GiB"
+    ret
+.has:
+    mov edi, SCRATCH
+    mov rax, TOUCH_FIRST << 30 | 0x87
+    mov edx, 1 << 30
+.entry:
+    mov [rdi], rax
+    add rdi, 8
+    add rax, rdx
+    cmp edi, SCRATCH + (TOUCH_END - TOUCH_FIRST) * 8
+    jb .entry
+    mov qword [PML4 + 8], SCRATCH + 7
+    call touch_all
+    mov r10d, eax
+    call touch_all
+    mov [ticks_empty], eax
+    mov eax, r10d
+    imul eax, eax, RUNS / (TOUCH_END - TOUCH_FIRST)
+    imul ecx, [ticks_empty], RUNS / (TOUCH_END - TOUCH_FIRST)
+    mov [ticks_empty], ecx
+    mov esi, .name
+    jmp report
+[section .data]
+.name: db "ept-first-touch", 0
+__?SECT?__
+
+; EAX = the ticks.
+touch_all:
+    mov rdi, 1 << 39
+    mov ebp, TOUCH_END - TOUCH_FIRST
+    mov ebx, 1 << 30
+    call ticks_start
+.next:
+    mov cl, [rdi]
+    add rdi, rbx
+    dec ebp
+    jnz .next
+    jmp ticks_stop
 
 section .data
 runs: dd RUNS
