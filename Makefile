@@ -80,10 +80,13 @@ $(O)/symbols.o: $(O)/orlop.pass1 tools/gen_symbols.py
 	$(call say,SYMS,$@)
 	$(Q)nm -n $< | python3 tools/gen_symbols.py > $(@:.o=.c)
 	$(Q)$(CC) $(CFLAGS_HOST) -c -o $@ $(@:.o=.c)
-$(O)/orlop.elf: $(O)/symbols.o $(OBJECTS) linker.ld
+$(O)/linked.elf: $(O)/symbols.o $(OBJECTS) linker.ld
 	$(call say,LD,$@)
 	$(Q)ld -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none \
 	    -T linker.ld -o $@ $(OBJECTS) $(O)/symbols.o
+$(O)/orlop.elf: $(O)/linked.elf tools/pack_image.py
+	$(call say,PACK,$@)
+	$(Q)python3 tools/pack_image.py $< $@
 $(B)/orlop.elf: $(O)/orlop.elf FORCE
 	$(Q)cmp -s $< $@ || cp $< $@
 

@@ -4,7 +4,8 @@
 ;
 ;   1. GRUB:          EAX = magic, EBX = physical address of the information structure
 ;   2. boot_entry32:  EBP = how far the file was moved from where it was linked
-;   3. boot_entry64:  RDI = information structure, RSI = where the image was loaded; the rest is free
+;   3. boot_unpack:   the image, which tools/pack_image.py packed, at its place behind the tables
+;   4. boot_entry64:  RDI = information structure, RSI = where the image was loaded; the rest is free
 ;
 ; Temporary page tables map the first 4 GiB one to one, and the image at its own address. They are
 ; used until Orlop has found its final place (kernel/main.c) and are then left behind.
@@ -17,6 +18,7 @@ TABLE               equ 4096
 
 extern boot_main
 extern image_load
+extern packed_load
 extern image_start
 extern image_end
 extern boot_stack
@@ -78,8 +80,11 @@ boot_entry32:
         lea ebx, [ebp + text_no_long_mode]
         bt edx, 29
         jnc boot_refuse
-        mov esi, edx                    ; bit 20 says whether NX exists
-
+        push edx                        ; bit 20 says whether NX exists
+        call boot_unpack
+        lea ebx, [ebp + text_damaged]
+        jne boot_refuse
+        pop esi
         call boot_fill_tables
 
         mov eax, cr4
@@ -128,6 +133,71 @@ bits 64
         ud2
 
 bits 32
+; Unpack the image: LZ4's block format between a header and its end (tools/pack_image.py). ZF = the
+; sum is right. EBP = displacement; EDI stays, EAX, EBX, ECX, EDX and ESI do not.
+;
+;   packed_load:  dword  bytes of the sequences
+;                 dword  the sum of the dwords that hold them
+;                 bytes  sequences: a token, literals, a distance of 16 bits back, a length
+boot_unpack:
+        lea esi, [ebp + packed_load]
+        lodsd
+        lea edx, [esi + eax + 4]        ; the end
+        lea ecx, [eax + 3]
+        shr ecx, 2
+        lodsd
+        push esi
+        push eax
+        xor ebx, ebx
+.sum:   lodsd
+        rol ebx, 1
+        add ebx, eax
+        loop .sum
+        pop eax
+        pop esi
+        cmp eax, ebx
+        jne .done
+        push edi
+        lea edi, [ebp + image_load]
+.sequence:
+        movzx ebx, byte [esi]
+        inc esi
+        mov ecx, ebx
+        shr ecx, 4
+        call .length
+        rep movsb                       ; literals, after which the last sequence ends
+        cmp esi, edx
+        jae .end
+        movzx eax, word [esi]
+        inc esi
+        inc esi
+        mov ecx, ebx
+        and ecx, 15
+        push eax
+        call .length
+        pop eax
+        add ecx, 4
+        push esi
+        mov esi, edi
+        sub esi, eax
+        rep movsb
+        pop esi
+        jmp .sequence
+.end:   pop edi
+        cmp eax, eax
+.done:  ret
+
+; ECX = 4 bits of a length, or 15 and bytes to add up to one that is not 255.
+.length:
+        cmp ecx, 15
+        jne .whole
+.more:  movzx eax, byte [esi]
+        inc esi
+        add ecx, eax
+        cmp eax, 255
+        je .more
+.whole: ret
+
 ; Fill the tables named above. EBP = displacement; clobbers EAX, EBX, ECX, EDX.
 boot_fill_tables:
         lea ebx, [ebp + boot_pd]        ; 2,048 large pages, one to one
@@ -208,6 +278,9 @@ text_not_multiboot2:
 text_no_long_mode:
         db 13, 10, "orlop: refused: this CPU has no 64-bit mode (CPUID.80000001H:EDX.LM); "
         db "use an emulator's model or a machine with one", 13, 10, 0
+
+text_damaged:
+        db 13, 10, "orlop: refused: the file is damaged; copy orlop.elf to the medium again", 13, 10, 0
 
         align 8
 boot_gdt:

@@ -53,6 +53,10 @@ $(BROKEN_KERNELS): $(B)/guests/mboot2.bin tests/boot/broken.py
 	$(call say,BREAK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) tests/boot/broken.py $< $@
+$(B)/broken/orlop-damaged.elf: $(B)/orlop.elf tests/boot/broken.py
+	$(call say,BREAK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PYTHON) tests/boot/broken.py $< $@
 
 # All that the boot tests boot.
 .PHONY: boot-files unit-programs
@@ -64,7 +68,7 @@ $(ZIMAGES): tests/boot/zimage.asm
 	$(Q)$(NASM) -f bin -Werror -DVERSION=0x$(lastword $(subst -, ,$(basename $(@F)))) \
 	    $(if $(filter bzimage%,$(@F)),-DHIGH=1) -o $@ $<
 boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf $(B)/bios-relocking.bin \
-    $(B)/bochs_clock.so $(OTHERS) $(BROKEN) $(BROKEN_KERNELS) $(ZIMAGES) guests $(DISKS) linux-tests
+    $(B)/bochs_clock.so $(OTHERS) $(BROKEN) $(BROKEN_KERNELS) $(B)/broken/orlop-damaged.elf $(ZIMAGES) guests $(DISKS) linux-tests
 
 # What the Linux guests of the tests do: tests/linux/NAME/run is run in the initramfs
 # build/linux/NAME.img, with the programs that are beside it in C, linked statically.

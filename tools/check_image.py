@@ -2,9 +2,9 @@
 """Checks build/orlop.elf as a file, without running it:
 
 - the multiboot2 header is where a loader looks for it, aligned, and its sum is right;
-- no segment is both writable and executable;
+- no section and no segment is both writable and executable;
 - no instruction of the text touches the FPU, MMX, SSE or AVX: these registers are the guest's;
-- what a loader loads from it fits in 128 KiB (the memory it takes is more: bss, boot tables);
+- what a loader loads from it fits in 128 KiB (the memory it takes is more: the image is unpacked);
 - and with --twice, that two builds in two folders, at two times, give the same files.
 """
 
@@ -21,6 +21,7 @@ HEADER_MAGIC = 0xE85250D6
 HEADER_SEARCH_BYTES = 32768
 SIZE_LIMIT = 128 * 1024
 PT_LOAD, PF_X, PF_W = 1, 1, 2
+SHT_PROGBITS, SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 1, 2, 4
 
 # Registers, and instructions that touch them without naming one.
 FPU_REGISTER = re.compile(r"\b([xyz]mm\d+|mm[0-7]|st(\(\d\))?|k[0-7]|bnd[0-3]|tmm[0-7])\b")
@@ -76,6 +77,27 @@ def check_segments(segments):
     return problems
 
 
+def sections_of(data):
+    """(type, flags, bytes) of each section of an ELF64."""
+    table, = struct.unpack_from("<Q", data, 40)
+    entry_bytes, entries = struct.unpack_from("<HH", data, 58)
+    return [struct.unpack_from("<4xIQ16xQ", data, table + i * entry_bytes) for i in range(entries)]
+
+
+def unpacked_bytes(data):
+    """What the sections hold that are loaded, packed or not."""
+    return sum(size for kind, flags, size in sections_of(data)
+               if kind == SHT_PROGBITS and flags & SHF_ALLOC)
+
+
+def check_sections(sections):
+    """Rights of what is unpacked."""
+    if not any(flags & SHF_EXECINSTR for _, flags, _ in sections):
+        return ["no section is executable"]
+    return [f"section {i} is writable and executable" for i, (_, flags, _) in enumerate(sections)
+            if flags & SHF_WRITE and flags & SHF_EXECINSTR]
+
+
 def check_instructions(listing):
     """FPU instructions in what objdump lists (Intel syntax, without raw bytes)."""
     problems, count, function = [], 0, "?"
@@ -107,6 +129,7 @@ def check_image(path):
     """All that is wrong with an image."""
     data = pathlib.Path(path).read_bytes()
     return [*check_header(data), *check_segments(load_segments(data)),
+            *check_sections(sections_of(data)),
             *check_instructions(disassemble(path))]
 
 
@@ -150,9 +173,10 @@ def main():
     for problem in problems:
         print(problem)
     if not problems:
-        size = sum(memory for _, memory in load_segments(
-            pathlib.Path(arguments.image).read_bytes()))
-        print(f"image: header, rights, instructions and size ({size} bytes) are right")
+        data = pathlib.Path(arguments.image).read_bytes()
+        size = sum(loaded for _, loaded in load_segments(data))
+        print(f"image: header, rights, instructions and size ({size} bytes, unpacked "
+              f"{unpacked_bytes(data)}) are right")
     return 1 if problems else 0
 
 

@@ -23,6 +23,12 @@ def _need(data):
     return _put("<I", header + 16 + 8, 77)(data)
 
 
+def _flip(data):
+    """One bit of what the last segment, the packed image, holds."""
+    data[-1000] ^= 4
+    return data
+
+
 # Offsets are those of the Linux boot protocol's header, and of ELF's.
 WAYS = {
     "kernel-cut": lambda data: data[:0x400],
@@ -30,6 +36,7 @@ WAYS = {
     "kernel-rom": _put("<Q", SECOND_SEGMENT, 0xE0000),
     "kernel-high": _put("<Q", SECOND_SEGMENT, 0xFFFFF000),
     "kernel-needs": _need,
+    "orlop-damaged": _flip,
     "cut": lambda data: data[:len(data) // 2],
     "large-setup": lambda data: _put("<B", 0x1F1, 65)(data + bytes(65 * 512)),
     "bad-address": _put("<Q", 0x258, 0x1234),

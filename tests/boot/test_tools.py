@@ -17,6 +17,7 @@ import check_layers
 import exit_counters
 import fuzz
 import gen_symbols
+import pack_image
 from harness import BUILD, ROOT, BootFailure, Case, boot
 from make_iso import IsoError, grub_commands, linux_modules, make_direct_iso, make_menu_iso
 from relocking_bios import relocking
@@ -140,6 +141,16 @@ def test_image_segments(segments, complaint):
     assert (not found) if complaint is None else complaint in found[0]
 
 
+@pytest.mark.parametrize("sections, complaint", [
+    ([0, 6, 2, 3], None),
+    ([0, 6, 2, 7], "section 3 is writable and executable"),
+    ([0, 2, 3], "no section is executable"),
+])
+def test_image_sections(sections, complaint):
+    found = check_image.check_sections([(1, flags, 16) for flags in sections])
+    assert (not found) if complaint is None else complaint in found[0]
+
+
 FLOATS = ["__builtin_ia32_emms();", "double volatile d = 1; d += 2;",
           '__asm__("fninit");', '__asm__("vzeroupper");', '__asm__("fxsave (%rsp)");',
           '__asm__("ldmxcsr (%rsp)");', '__asm__("kmovw %k1, %k2");', '__asm__("xrstor (%rsp)");',
@@ -175,6 +186,28 @@ def test_image_without_instructions_is_not_fine():
 
 def test_orlop_elf_is_as_it_should_be():
     assert check_image.check_image(BUILD / "orlop.elf") == []
+
+
+def test_orlop_elf_is_not_packed_twice():
+    with pytest.raises(SystemExit, match="not a file that linker.ld laid out"):
+        pack_image.pack((BUILD / "orlop.elf").read_bytes())
+
+
+def test_orlop_elf_holds_its_sections_packed(tmp_path):
+    """LZ4's own program reads the last segment, and finds what gdb finds in the sections."""
+    data = (BUILD / "orlop.elf").read_bytes()
+    loaded = check_image.load_segments(data)[-1][1]
+    size, total = struct.unpack_from("<II", data, len(data) - loaded)
+    packed = data[len(data) - loaded + 8:]
+    assert 0 <= len(packed) - size < 4
+    assert total == pack_image.checksum(packed)
+    frame = struct.pack("<II", pack_image.LEGACY_MAGIC, size) + packed[:size]
+    image = subprocess.run(["lz4", "-d", "-c"], input=frame, stdout=subprocess.PIPE,
+                           check=True).stdout
+    for section in (".text", ".rodata"):
+        subprocess.run(["objcopy", "-O", "binary", "-j", section, BUILD / "orlop.elf",
+                        tmp_path / "held"], check=True)
+        assert image.count((tmp_path / "held").read_bytes()) == 1, section
 
 
 def test_two_builds_of_orlop_are_identical():
