@@ -23,6 +23,7 @@
 
 /* Feature bits, leaf ORLOP_CPUID_VERSION, EBX. */
 #define ORLOP_FEATURE_HYPERCALLS (1 << 0) /* VMCALL as below */
+#define ORLOP_FEATURE_SERVICES   (1 << 1) /* ORLOP_CALL_LOG_WRITE to ORLOP_CALL_DEBUGGER */
 
 /* Hypercalls: VMCALL at CPL 0 with RAX = number and RBX = ORLOP_CALL_SIGNATURE, which is "Orlop"
  * with the first letter in the lowest byte; outside 64-bit mode EBX holds its lower half,
@@ -33,4 +34,29 @@
 #define ORLOP_CALL_SIGNATURE_32 0x6f6c724f
 #define ORLOP_CALL_VERSION      0 /* returns ORLOP_VERSION */
 
-#define ORLOP_ERROR_UNKNOWN_CALL (-1)
+/* RCX is a linear address, RDX the buffer's bytes, RSI as named; outside 64-bit mode ECX, EDX, ESI.
+ * The buffer is usable memory, mapped, and writable where it is written to. */
+#define ORLOP_CALL_LOG_WRITE 1 /* a line of 1 to ORLOP_LOG_WRITE_MAX characters; returns 0 */
+#define ORLOP_CALL_COUNTERS  2 /* how often a CPU exited for reason 0, 1, ...; returns how many */
+#define ORLOP_CALL_LOG_READ  3 /* records from number RSI on, or the oldest; returns how many */
+#define ORLOP_CALL_DEBUGGER  4 /* stop in the debugger; no arguments */
+
+#define ORLOP_LOG_WRITE_MAX 96
+#define ORLOP_COUNTERS_MAX  512 /* the buffer: so many of 8 bytes at most */
+#define ORLOP_COUNTERS_SELF                                                                        \
+    0xffffffff                  /* RSI: this CPU (in 64-bit mode sign-extended), else a number */
+#define ORLOP_LOG_READ_MAX 4096 /* the buffer: a multiple of ORLOP_LOG_RECORD_BYTES */
+
+/* A record of the log: offsets and sizes. Numbers rise by 1; a gap is of lines that were lost. */
+#define ORLOP_LOG_RECORD_SEQUENCE 0  /* 8 bytes: its number */
+#define ORLOP_LOG_RECORD_TSC      8  /* 8 bytes */
+#define ORLOP_LOG_RECORD_CPU      16 /* 2 bytes */
+#define ORLOP_LOG_RECORD_LEVEL    18 /* 1 byte: 0 error, 1 warning, 2 information, 3 debug */
+#define ORLOP_LOG_RECORD_LENGTH   19 /* 1 byte: of the text */
+#define ORLOP_LOG_RECORD_TEXT     20
+#define ORLOP_LOG_RECORD_BYTES    128
+
+#define ORLOP_ERROR_UNKNOWN_CALL   (-1)
+#define ORLOP_ERROR_ARGUMENT       (-2) /* a length or number that cannot be */
+#define ORLOP_ERROR_ADDRESS        (-3) /* not mapped, not writable, or not usable memory */
+#define ORLOP_ERROR_NOT_CONFIGURED (-4)

@@ -180,6 +180,12 @@ void log_release_serial(void)
     port_is_ours = false;
 }
 
+bool log_read(uint64_t *at, struct log_record *record)
+{
+    uint64_t passed = 0;
+    return *at < ring.next && log_ring_read(&ring, at, record, &passed);
+}
+
 bool log_has_lines(void) { return drain_after_launch && !taken && ring.next != cursor; }
 
 uint64_t log_drain_line(void)

@@ -28,6 +28,10 @@ void log_release_serial(void);
 /* Whether lines wait, and the BSP is to come and fetch them. Cheap. */
 bool log_has_lines(void);
 
+/* The record of number *cursor, or the next that is left; *cursor moves behind it. False: there is
+ * none yet. Any CPU. */
+bool log_read(uint64_t *cursor, struct log_record *record);
+
 /* Borrow the port for at most one line, if it is due. Returns microseconds until the next one is, 0
  * where nothing waits. BSP only, root mode. */
 uint64_t log_drain_line(void);

@@ -186,6 +186,7 @@ void main_build_ept(void)
     };
     const struct memory_range own = {boot.place.base.v, boot.place.end.v, 0};
     hpa_t pool = frames_take_many(boot.ept_tables);
+    machine.map = &boot.facts.map;
     ept_set_pool(&machine.ept, &tables, pool, boot.ept_tables);
     enum error error = ept_build(&machine.ept, &boot.facts.map, &machine.mtrr, &caps, &own, 1);
     if (error != ERROR_NONE)

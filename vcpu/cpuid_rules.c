@@ -21,7 +21,8 @@ static void answer_own_leaf(uint32_t leaf, struct cpuid_regs *answer)
         *answer = (struct cpuid_regs){ORLOP_CPUID_HIGHEST, ORLOP_CPUID_SIGNATURE_EBX,
                                       ORLOP_CPUID_SIGNATURE_ECX, ORLOP_CPUID_SIGNATURE_EDX};
     else if (leaf == ORLOP_CPUID_VERSION)
-        *answer = (struct cpuid_regs){ORLOP_VERSION, ORLOP_FEATURE_HYPERCALLS, 0, 0};
+        *answer = (struct cpuid_regs){
+            ORLOP_VERSION, ORLOP_FEATURE_HYPERCALLS | ORLOP_FEATURE_SERVICES, 0, 0};
 }
 
 static void mask_place(const struct cpuid_policy *policy, uint32_t leaf, uint32_t subleaf,

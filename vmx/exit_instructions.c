@@ -5,6 +5,7 @@
 #include "include/orlop_abi.h"
 #include "vcpu/xcr0_rules.h"
 #include "vmx/exit.h"
+#include "vmx/hypercall.h"
 #include "vmx/machine.h"
 #include "vmx/vmcs.h"
 
@@ -78,7 +79,8 @@ enum exit_next handle_vmcall(struct vmx_cpu *vcpu)
         return machine.hook.called(vcpu);
     if (exit_cpl() != 0 || !is_signed(vcpu))
         return NEXT_UD;
-    bool known = (uint32_t)vcpu->registers.rax == ORLOP_CALL_VERSION;
-    vcpu->registers.rax = (uint64_t)(known ? ORLOP_VERSION : ORLOP_ERROR_UNKNOWN_CALL);
+    if ((uint32_t)vcpu->registers.rax != ORLOP_CALL_VERSION)
+        return hypercall(vcpu);
+    vcpu->registers.rax = ORLOP_VERSION;
     return NEXT_ADVANCE;
 }

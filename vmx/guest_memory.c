@@ -2,6 +2,7 @@
 
 #include "base/bits.h"
 #include "base/x86/cr.h"
+#include "base/x86/eflags.h"
 #include "base/x86/msr.h"
 #include "base/x86/segment.h"
 #include "mm/guest_access.h"
@@ -46,7 +47,9 @@ static uint64_t page_base(const struct mode *mode, uint64_t entry, uint64_t page
     return (entry & PTE_ADDRESS & ~page_mask) | high;
 }
 
-enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *physical)
+/* `rights` loses what one of the entries does not give. */
+static enum error translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *physical,
+                            uint64_t *rights)
 {
     *physical = GPA(linear.v);
     if (!(vmcs_read(GUEST_CR0) & CR0_PG))
@@ -60,6 +63,7 @@ enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *phys
         if (guest_read(&vcpu->cpu->windows[0], &entry, at, mode.entry_bytes) != ERROR_NONE ||
             !(entry & PTE_P))
             break;
+        *rights &= entry;
         if (is_page(&mode, level, entry)) {
             uint64_t mask = BIT(shift) - 1;
             *physical = GPA(page_base(&mode, entry, mask) | (linear.v & mask));
@@ -68,6 +72,27 @@ enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *phys
         table = entry & PTE_ADDRESS;
     }
     return ERROR_NOT_FOUND;
+}
+
+enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *physical)
+{
+    uint64_t rights = 0;
+    return translate(vcpu, linear, physical, &rights);
+}
+
+/* SDM vol. 3A, 4.6.1 "Determination of Access Rights". */
+enum error guest_translate_for_kernel(const struct vmx_cpu *vcpu, gva_t linear, bool write,
+                                      gpa_t *physical)
+{
+    uint64_t paged = vmcs_read(GUEST_CR0) & CR0_PG, cr4 = vmcs_read(GUEST_CR4);
+    uint64_t rights = paged ? PTE_W | PTE_US : PTE_W;
+    unsigned unused = 64 - (cr4 & CR4_LA57 ? 57 : 48);
+    if ((uint64_t)((int64_t)(linear.v << unused) >> unused) != linear.v)
+        return ERROR_NOT_FOUND;
+    enum error error = translate(vcpu, linear, physical, &rights);
+    bool protected = write && !(rights & PTE_W) && (vmcs_read(GUEST_CR0) & CR0_WP);
+    bool user = (rights & PTE_US) && (cr4 & CR4_SMAP) && !(vmcs_read(GUEST_RFLAGS) & RFLAGS_AC);
+    return error == ERROR_NONE && (protected || user) ? ERROR_NOT_FOUND : error;
 }
 
 size_t guest_fetch(const struct vmx_cpu *vcpu, uint8_t *bytes, size_t count)
