@@ -126,6 +126,16 @@ static bool read_sipi(struct word value, struct options *out)
     return true;
 }
 
+static bool read_cpuid(struct word value, struct options *out)
+{
+    static const struct choice ways[] = {{"shown", CPUID_SHOWN}, {"hidden", CPUID_HIDDEN}};
+    uint32_t way;
+    if (!CHOOSE(value, ways, &way))
+        return false;
+    out->cpuid = (enum option_cpuid)way;
+    return true;
+}
+
 static bool read_disk(struct word value, struct options *out)
 {
     uint32_t drive = OPTIONS_FIRST_DISK;
@@ -191,6 +201,8 @@ static const struct option_row {
     {"sipi", MUST, "sipi=auto|wfs|icr",
      "how the guest's CPUs wait for a SIPI: in hardware, or by interception of the ICR (auto)",
      read_sipi},
+    {"cpuid", MUST, "cpuid=shown|hidden",
+     "whether CPUID and VMCALL tell the guest of Orlop (shown)", read_cpuid},
     {"disk", MAY, "disk[=0x80]", "start what the BIOS boots from this drive (its first hard disk)",
      read_disk},
     {"probe", NO, "probe", "report what this machine can do, and start no guest", read_probe},

@@ -18,6 +18,7 @@
 enum option_stop { ON_STOP_HALT, ON_STOP_REBOOT, ON_STOP_POWEROFF };
 enum option_serial_after { SERIAL_AFTER_LINES, SERIAL_AFTER_PANIC };
 enum option_sipi { SIPI_AUTO, SIPI_WFS, SIPI_ICR };
+enum option_cpuid { CPUID_SHOWN, CPUID_HIDDEN };
 enum option_fault { DEBUG_FAULT_NONE, DEBUG_FAULT_DIVIDE, DEBUG_FAULT_PAGE, DEBUG_CHECK_TABLES };
 
 struct options {
@@ -29,7 +30,8 @@ struct options {
     uint32_t on_stop_seconds;
     enum option_serial_after serial_after;
     enum option_sipi sipi; /* how CPUs wait for a SIPI: vmx/icr.h */
-    bool disk;             /* the guest is what the BIOS boots from `disk_drive` */
+    enum option_cpuid cpuid;
+    bool disk; /* the guest is what the BIOS boots from `disk_drive` */
     uint8_t disk_drive;
     bool exitcost;                 /* the measuring entry stub counts the cost of each exit */
     bool probe;                    /* only report what the machine can do */

@@ -200,6 +200,7 @@ void main_prepare_guest_cpus(void)
 {
     if (guest_has_bios(boot.plan.kind))
         cmos_intercept(&boot.facts.map);
+    machine.hidden = boot.options.cpuid == CPUID_HIDDEN;
     vmx_prepare_machine(boot.place.base.v, boot.place.end.v);
     machine.measure_exits = boot.options.exitcost;
     machine.guest_cpus = boot.guest_cpus;

@@ -18,10 +18,11 @@ static const struct {
 } hidden[] = {
     HIDE(1, ECX, CPUID_1_ECX_VMX, 0),
     HIDE(1, ECX, CPUID_1_ECX_SMX, 0),
-    HIDE(6, EAX, BIT(19), 0),     /* hardware feedback: see msr_table.c */
-    HIDE(6, EAX, BIT(23), 0),     /* Intel Thread Director, built on it */
-    HIDE(6, ECX, BITS(15, 8), 0), /* its classes */
-    HIDE(6, EDX, BITS(31, 0), 0), /* the feedback table's format */
+    HIDE(1, ECX, CPUID_1_ECX_HYPERVISOR, 0), /* of one below */
+    HIDE(6, EAX, BIT(19), 0),                /* hardware feedback: see msr_table.c */
+    HIDE(6, EAX, BIT(23), 0),                /* Intel Thread Director, built on it */
+    HIDE(6, ECX, BITS(15, 8), 0),            /* its classes */
+    HIDE(6, EDX, BITS(31, 0), 0),            /* the feedback table's format */
     HIDE(7_0, EBX, CPUID_7_EBX_SGX, 0),
     HIDE(7_0, EBX, CPUID_7_EBX_INVPCID, CPUID_PASSES_INVPCID),
     HIDE(7_0, EBX, CPUID_7_EBX_INTEL_PT, CPUID_PASSES_PT),
@@ -164,11 +165,14 @@ void cpuid_policy_build(struct cpuid_policy *policy, const struct cpuid_capabili
         (cpuid_place_read(native, CPUID_PLACE_7_0).ecx & CPUID_7_ECX_LA57))
         policy->linear_bits = LINEAR_BITS_4_LEVELS;
 
+    policy->hidden = capabilities->hidden;
+    policy->marks = capabilities->hidden ? 0 : CPUID_1_ECX_HYPERVISOR;
+    policy->highest_basic = native(0, 0).eax;
     policy->filtered = policy->zeroed;
     for (unsigned place = 0; place < CPUID_PLACE_COUNT; place++) {
         if (cpuid_place_leaf(place) < 64)
             policy->filtered |= BIT(cpuid_place_leaf(place));
     }
     /* A leaf that the CPU does not have answers like the last one that it has. */
-    policy->filtered &= BITS(min_u64(native(0, 0).eax, 63), 0);
+    policy->filtered &= BITS(min_u64(policy->highest_basic, 63), 0);
 }

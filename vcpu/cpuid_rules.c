@@ -21,8 +21,18 @@ static void answer_own_leaf(uint32_t leaf, struct cpuid_regs *answer)
         *answer = (struct cpuid_regs){ORLOP_CPUID_HIGHEST, ORLOP_CPUID_SIGNATURE_EBX,
                                       ORLOP_CPUID_SIGNATURE_ECX, ORLOP_CPUID_SIGNATURE_EDX};
     else if (leaf == ORLOP_CPUID_VERSION)
-        *answer = (struct cpuid_regs){
-            ORLOP_VERSION, ORLOP_FEATURE_HYPERCALLS | ORLOP_FEATURE_SERVICES, 0, 0};
+        *answer = (struct cpuid_regs){ORLOP_VERSION,
+                                      ORLOP_FEATURE_HYPERCALLS | ORLOP_FEATURE_SERVICES, 0, 0};
+}
+
+static bool is_own(uint32_t leaf)
+{
+    return leaf >= ORLOP_CPUID_BASE && leaf <= ORLOP_CPUID_RANGE_LAST;
+}
+
+uint32_t cpuid_leaf_asked(const struct cpuid_policy *policy, uint32_t leaf)
+{
+    return policy->hidden && is_own(leaf) ? policy->highest_basic : leaf;
 }
 
 static void mask_place(const struct cpuid_policy *policy, uint32_t leaf, uint32_t subleaf,
@@ -72,7 +82,8 @@ void cpuid_filter(const struct cpuid_policy *policy, uint32_t leaf, uint32_t sub
         answer->edx = cpuid_filter_1_edx(policy, answer->edx);
         return;
     }
-    if (leaf >= ORLOP_CPUID_BASE && leaf <= ORLOP_CPUID_RANGE_LAST) {
+    leaf = cpuid_leaf_asked(policy, leaf);
+    if (is_own(leaf)) {
         answer_own_leaf(leaf, answer);
         return;
     }

@@ -44,6 +44,7 @@ enum cpuid_passes {
 struct cpuid_capabilities {
     uint64_t cr4_allowed; /* CR4 bits that the guest may set, from cr4_allowed_bits() */
     uint32_t passes;      /* enum cpuid_passes */
+    bool hidden;          /* `cpuid=hidden`: no mark of Orlop's */
 };
 
 struct cpuid_policy {
@@ -53,7 +54,10 @@ struct cpuid_policy {
     uint64_t xcr0_supported;                           /* state components for XSETBV */
     uint64_t xss_supported;                            /* state components for IA32_XSS */
     uint32_t xsave_bytes;                              /* D.0:ECX for xcr0_supported */
-    uint32_t linear_bits;                              /* 80000008:EAX[15:8], 0 = native */
+    uint32_t marks;                                    /* bits added to leaf 1 ECX */
+    uint32_t highest_basic;                            /* leaf */
+    bool hidden;
+    uint32_t linear_bits; /* 80000008:EAX[15:8], 0 = native */
 };
 
 /* What of the guest's state CPUID shows. */
@@ -76,9 +80,13 @@ static inline bool cpuid_needs_filter(const struct cpuid_policy *policy, uint32_
     return leaf >= 64 || (policy->filtered >> leaf & 1);
 }
 
-/* Turns the native answer in *answer into the guest's. Writing the four values to the 64-bit
- * registers zero-extends them, as the instruction does (Intel SDM vol. 2A, "CPUID - CPU
- * Identification"). Defined for every leaf and subleaf. */
+/* The leaf to ask the processor for. Where Orlop hides, its range is beyond the highest leaf, which
+ * then answers (SDM vol. 2A, "CPUID - CPU Identification"), and no hypervisor below is asked. */
+uint32_t cpuid_leaf_asked(const struct cpuid_policy *policy, uint32_t leaf);
+
+/* Turns the native answer of cpuid_leaf_asked() in *answer into the guest's. Writing the four
+ * values to the 64-bit registers zero-extends them, as the instruction does (Intel SDM vol. 2A,
+ * "CPUID - CPU Identification"). Defined for every leaf and subleaf. */
 void cpuid_filter(const struct cpuid_policy *policy, uint32_t leaf, uint32_t subleaf,
                   const struct cpuid_context *context, struct cpuid_regs *answer);
 
@@ -86,7 +94,7 @@ void cpuid_filter(const struct cpuid_policy *policy, uint32_t leaf, uint32_t sub
  * CPU's answer, because the CR4 that runs has the guest's bit (docs/design.md). */
 static inline uint32_t cpuid_filter_1_ecx(const struct cpuid_policy *policy, uint32_t native)
 {
-    return (native & policy->keep[CPUID_PLACE_1][CPUID_OUT_ECX]) | CPUID_1_ECX_HYPERVISOR;
+    return (native & policy->keep[CPUID_PLACE_1][CPUID_OUT_ECX]) | policy->marks;
 }
 
 static inline uint32_t cpuid_filter_1_edx(const struct cpuid_policy *policy, uint32_t native)

@@ -15,7 +15,7 @@ void exit_cpuid_filtered(struct vmx_cpu *vcpu, uint32_t leaf, uint32_t subleaf)
         .guest_cr4 = vmcs_read(CR4_READ_SHADOW),
         .in_64bit_mode = exit_in_64bit_mode(),
     };
-    struct cpuid_regs answer = hw_cpuid(leaf, subleaf);
+    struct cpuid_regs answer = hw_cpuid(cpuid_leaf_asked(&machine.cpuid, leaf), subleaf);
     cpuid_filter(&machine.cpuid, leaf, subleaf, &context, &answer);
     vcpu->registers.rax = answer.eax;
     vcpu->registers.rbx = answer.ebx;
@@ -79,7 +79,7 @@ enum exit_next handle_vmcall(struct vmx_cpu *vcpu)
         return machine.hook.called(vcpu);
     if (exit_cpl() != 0 || !is_signed(vcpu))
         return NEXT_UD;
-    if ((uint32_t)vcpu->registers.rax != ORLOP_CALL_VERSION)
+    if ((uint32_t)vcpu->registers.rax != machine.quick_call)
         return hypercall(vcpu);
     vcpu->registers.rax = ORLOP_VERSION;
     return NEXT_ADVANCE;

@@ -54,9 +54,11 @@ struct machine {
     uint64_t icr_page;    /* the local APIC's page, then */
     struct machine_hook hook;
     struct machine_ports ports;
+    bool hidden;                  /* `cpuid=hidden` */
+    uint64_t quick_call;          /* ORLOP_CALL_VERSION; hidden: what no number of 32 bits is */
     const struct memory_map *map; /* the guest's, while it runs */
-    /* The guest asks for the debugger (include/orlop_abi.h): registered as `hook` is, NULL for none.
-     * RAX holds the result already. */
+    /* The guest asks for the debugger (include/orlop_abi.h): registered as `hook` is, NULL for
+     * none. RAX holds the result already. */
     enum exit_next (*debugger)(struct vmx_cpu *vcpu);
     bool measure_exits;               /* `exitcost` */
     volatile uint64_t ept_generation; /* raised when frames of the EPT are used again */

@@ -4,6 +4,7 @@
 #include "base/hw.h"
 #include "base/x86/cr.h"
 #include "base/x86/msr.h"
+#include "include/orlop_abi.h"
 #include "kernel/descriptors.h"
 #include "mm/frames.h"
 #include "vcpu/cr_rules.h"
@@ -61,8 +62,9 @@ void vmx_build_policies(struct machine *all, uint64_t own_base, uint64_t own_end
 {
     uint32_t passes = passed_features(&all->controls);
     all->cr4_allowed = cr4_allowed_bits(hw_cpuid, all->caps.cr4_fixed1);
-    const struct cpuid_capabilities capabilities = {.cr4_allowed = all->cr4_allowed,
-                                                    .passes = passes};
+    const struct cpuid_capabilities capabilities = {
+        .cr4_allowed = all->cr4_allowed, .passes = passes, .hidden = all->hidden};
+    all->quick_call = all->hidden ? UINT64_MAX : ORLOP_CALL_VERSION;
     cpuid_policy_build(&all->cpuid, &capabilities, hw_cpuid);
     all->msr = (struct msr_policy){
         .own_base = own_base,

@@ -30,8 +30,8 @@ static struct cpuid_regs native(uint32_t leaf, uint32_t subleaf)
     return (struct cpuid_regs){~0u, ~0u, ~0u, ~0u};
 }
 
-#define EVERYTHING ((struct cpuid_capabilities){~0ull, ~0u})
-#define NOTHING    ((struct cpuid_capabilities){0, 0})
+#define EVERYTHING ((struct cpuid_capabilities){~0ull, ~0u, false})
+#define NOTHING    ((struct cpuid_capabilities){0, 0, false})
 
 static struct cpuid_policy policy_of(struct cpuid_capabilities capabilities)
 {
@@ -261,11 +261,31 @@ static void the_signature_reads_as_text(void **state)
     assert_int_equal((uint32_t)call, ORLOP_CALL_SIGNATURE_32);
 }
 
+/* As a processor answers beyond its highest leaf; a hypervisor below is not asked either. */
+static void a_hidden_orlop_leaves_no_mark(void **state)
+{
+    (void)state;
+    struct cpuid_capabilities capabilities = EVERYTHING;
+    capabilities.hidden = true;
+    struct cpuid_policy policy = policy_of(capabilities), shown = policy_of(EVERYTHING);
+    static const uint32_t own[] = {0x40000000, 0x40000001, 0x40000002, 0x400000ff, 0x4fffffff};
+    assert_int_equal(ask(&policy, 1, 0).ecx >> 31, 0);
+    assert_int_equal(cpuid_filter_1_ecx(&policy, ~0u) >> 31, 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(own); i++) {
+        assert_int_equal(cpuid_leaf_asked(&policy, own[i]), max_leaf);
+        assert_int_equal(cpuid_leaf_asked(&shown, own[i]), own[i]);
+        assert_true(answers_equal(ask(&policy, own[i], 0), ask(&policy, max_leaf, 0)));
+    }
+    assert_int_equal(cpuid_leaf_asked(&policy, 0x3fffffff), 0x3fffffff);
+    assert_int_equal(cpuid_leaf_asked(&policy, 0x50000000), 0x50000000);
+}
+
 static void the_version_leaf_and_zeros_above_it(void **state)
 {
     (void)state;
     struct cpuid_policy policy = policy_of(EVERYTHING);
-    struct cpuid_regs want = {ORLOP_VERSION, ORLOP_FEATURE_HYPERCALLS, 0, 0};
+    struct cpuid_regs want = {ORLOP_VERSION, ORLOP_FEATURE_HYPERCALLS | ORLOP_FEATURE_SERVICES, 0,
+                              0};
     assert_true(answers_equal(ask(&policy, 0x40000001, 0), want));
     static const uint32_t rest[] = {0x40000002, 0x40000100, 0x4fffffff};
     for (unsigned i = 0; i < ARRAY_SIZE(rest); i++)
@@ -364,7 +384,7 @@ static void random_answers_only_lose_bits(void **state)
     random_seed(0xc1d);
     for (unsigned i = 0; i < 20000; i++) {
         struct cpuid_capabilities capabilities = {random_u64() | random_u64(),
-                                                  (uint32_t)random_u64()};
+                                                  (uint32_t)random_u64(), random_u64() & 1};
         struct cpuid_policy policy = policy_of(capabilities);
         const struct cpuid_context context = {random_u64(), random_below(2)};
         for (unsigned n = 0; n < 8; n++) {
@@ -407,6 +427,7 @@ int main(void)
         cmocka_unit_test(the_hypervisor_bit_is_set),
         cmocka_unit_test(the_signature_reads_as_text),
         cmocka_unit_test(the_version_leaf_and_zeros_above_it),
+        cmocka_unit_test(a_hidden_orlop_leaves_no_mark),
         cmocka_unit_test(xsave_shows_the_components_that_the_guest_may_use),
         cmocka_unit_test(hidden_features_take_their_components_along),
         cmocka_unit_test(a_cpu_with_sse_alone_has_the_legacy_area_and_header),

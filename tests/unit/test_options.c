@@ -146,6 +146,16 @@ static void serial_after_takes_lines_or_panic(void **state)
     ASSERT_ALL_BAD("serial_after", "serial_after=", "serial_after=never");
 }
 
+static void cpuid_shows_or_hides(void **state)
+{
+    (void)state;
+    assert_clean("");
+    assert_int_equal(options.cpuid, CPUID_SHOWN);
+    assert_clean("cpuid=hidden");
+    assert_int_equal(options.cpuid, CPUID_HIDDEN);
+    ASSERT_ALL_BAD("cpuid", "cpuid=", "cpuid=off", "cpuid=hidden,shown");
+}
+
 static void sipi_takes_the_way(void **state)
 {
     (void)state;
@@ -277,7 +287,7 @@ static void every_row_describes_itself(void **state)
         assert_true(strlen(usage) > 0 && strlen(help) > 0);
         rows++;
     }
-    assert_int_equal(rows, 10);
+    assert_int_equal(rows, 11);
 }
 
 /* The model is the C library's strtok. */
@@ -357,6 +367,7 @@ int main(void)
         cmocka_unit_test(on_stop_takes_an_action_and_seconds),
         cmocka_unit_test(serial_after_takes_lines_or_panic),
         cmocka_unit_test(sipi_takes_the_way),
+        cmocka_unit_test(cpuid_shows_or_hides),
         cmocka_unit_test(flags_take_no_value),
         cmocka_unit_test(debug_fault_says_what_where_and_when),
         cmocka_unit_test(options_stand_side_by_side),
