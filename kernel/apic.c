@@ -1,5 +1,6 @@
 #include "kernel/apic.h"
 
+#include "base/bits.h"
 #include "base/hw.h"
 #include "base/x86/apic.h"
 #include "base/x86/cpuid.h"
@@ -57,6 +58,49 @@ bool apic_send(uint32_t apic_id, enum apic_ipi what, uint8_t page)
         return true;
     }
     return send_xapic(base & APIC_BASE_ADDRESS_MASK, apic_id, low);
+}
+
+uint32_t apic_read(uint32_t offset)
+{
+    uint64_t base = hw_rdmsr(MSR_IA32_APIC_BASE), value = 0;
+    if (!(base & APIC_BASE_EN))
+        return 0;
+    if (!(base & APIC_BASE_EXTD))
+        return registers_at(this_cpu(), base & APIC_BASE_ADDRESS_MASK)[offset / 4];
+    return hw_rdmsr_safe(APIC_X2APIC_MSR(offset), &value) ? (uint32_t)value : 0;
+}
+
+void apic_write(uint32_t offset, uint32_t value)
+{
+    uint64_t base = hw_rdmsr(MSR_IA32_APIC_BASE);
+    if (!(base & APIC_BASE_EN))
+        return;
+    if (!(base & APIC_BASE_EXTD))
+        registers_at(this_cpu(), base & APIC_BASE_ADDRESS_MASK)[offset / 4] = value;
+    else
+        (void)hw_wrmsr_safe(APIC_X2APIC_MSR(offset), value);
+}
+
+void apic_reset(void)
+{
+    static const struct {
+        uint32_t offset, value;
+    } rows[] = {
+        {APIC_SVR, 0xFF},
+        {APIC_TPR, 0},
+        {APIC_LDR, 0},
+        {APIC_DFR, UINT32_MAX},
+        {APIC_LVT_TIMER, APIC_LVT_MASKED},
+        {APIC_LVT_THERMAL, APIC_LVT_MASKED},
+        {APIC_LVT_PERF, APIC_LVT_MASKED},
+        {APIC_LVT_LINT0, APIC_LVT_MASKED},
+        {APIC_LVT_LINT1, APIC_LVT_MASKED},
+        {APIC_LVT_ERROR, APIC_LVT_MASKED},
+        {APIC_INITIAL_COUNT, 0},
+        {APIC_DIVIDE, 0},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        apic_write(rows[i].offset, rows[i].value);
 }
 
 uint32_t apic_id_of_this_cpu(void)

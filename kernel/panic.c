@@ -240,6 +240,15 @@ _Noreturn void stop_guest(const char *text, ...)
     print_rest(cpu);
 }
 
+_Noreturn void reset_machine(const char *why)
+{
+    take_over(this_cpu());
+    headline("orlop", "%s: the machine is reset", why);
+    if (power)
+        power_reset(power);
+    halt_forever();
+}
+
 _Noreturn void refuse(const char *text, ...)
 {
     va_list arguments;

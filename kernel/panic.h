@@ -28,5 +28,8 @@ _Noreturn void refuse(const char *format, ...) __attribute__((format(printf, 1, 
 /* The guest came to its end by its own fault: `text` says how; the dump shows its processor. */
 _Noreturn void stop_guest(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Ends the run by a reset, as the guest has asked for: `why` says by what. */
+_Noreturn void reset_machine(const char *why);
+
 /* The end of a run that did what it was asked to, without a guest. */
 _Noreturn void finish(const char *format, ...) __attribute__((format(printf, 1, 2)));

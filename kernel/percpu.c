@@ -78,3 +78,13 @@ void percpu_enter_slot(uint32_t number, uint32_t apic_id)
     cpu->vcpu = percpu_slot(number, LAYOUT_SLOT_VCPU);
     guest_access_open_windows(cpu->windows, number);
 }
+
+void percpu_nmi_taken(struct cpu *cpu)
+{
+    if (!__atomic_exchange_n(&cpu->kicked, 0, __ATOMIC_SEQ_CST)) {
+        percpu_guest_nmi(cpu);
+        return;
+    }
+    cpu->nmis_kicked++;
+    percpu_attend(cpu, ATTENTION_KICKED);
+}

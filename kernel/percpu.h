@@ -37,6 +37,7 @@ enum percpu_state {
 #define ATTENTION_LOG       BIT(2) /* lines wait for the serial port: kernel/log.h */
 #define ATTENTION_RELOAD    BIT(3) /* a handler changed registers that the fast way out leaves */
 #define ATTENTION_MAIL      BIT(4) /* an INIT or SIPI waits in the mailbox: vmx/icr.h */
+#define ATTENTION_KICKED    BIT(5) /* an NMI of ours was taken, perhaps with one of the guest's */
 
 struct cpu {
     struct cpu *self; /* GS:0 */
@@ -50,6 +51,8 @@ struct cpu {
     void *vcpu;               /* struct vmx_cpu, for vmx/entry.asm */
     volatile uint32_t ready;  /* bring-up is done on this CPU, well or badly */
     volatile bool unsuitable; /* it lacks something, and has logged what */
+    uint32_t nmis_kicked;     /* NMIs of ours that were taken */
+    uint32_t nmis_merged;     /* of the guest's, with one that waited already */
     struct window windows[LAYOUT_SLOT_WINDOWS];
     struct tss64 tss __attribute__((aligned(16)));
     uint64_t gdt[5]; /* null, code, data, TSS (two) */
@@ -80,9 +83,20 @@ static inline void percpu_attend(struct cpu *cpu, uint32_t why)
     __atomic_or_fetch(&cpu->attention, why, __ATOMIC_SEQ_CST);
 }
 
-/* The same for a CPU with a slot, which is mapped; its windows are opened too. */
-void percpu_enter_slot(uint32_t number, uint32_t apic_id);
+/* An NMI of the guest's, for a CPU of the guest's. Any CPU, any context. */
+static inline void percpu_guest_nmi(struct cpu *cpu)
+{
+    if (__atomic_fetch_or(&cpu->attention, ATTENTION_GUEST_NMI, __ATOMIC_SEQ_CST) &
+        ATTENTION_GUEST_NMI)
+        __atomic_add_fetch(&cpu->nmis_merged, 1, __ATOMIC_RELAXED);
+}
+
+/* An NMI has come, on this CPU: ours, where one was on its way, or the guest's. */
+void percpu_nmi_taken(struct cpu *cpu);
 
 /* Make `cpu` this CPU's: GDT, TSS, IDT, GS base. `stacks` are the tops of the NMI, #DF and #MC
  * stacks. The BSP calls it twice: early with a static area, then with its slot. */
 void percpu_enter(struct cpu *cpu, uint32_t number, uint32_t apic_id, const uint64_t stacks[3]);
+
+/* The same for a CPU with a slot, which is mapped; its windows are opened too. */
+void percpu_enter_slot(uint32_t number, uint32_t apic_id);

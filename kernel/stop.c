@@ -32,11 +32,13 @@ bool stop_has_stopped(const struct cpu *cpu)
     return __atomic_load_n(&cpu->stopped_generation, __ATOMIC_ACQUIRE) == generation;
 }
 
+/* An NMI that was taken for one that could not be sent was the guest's. */
 void stop_kick(struct cpu *cpu)
 {
     if (__atomic_exchange_n(&cpu->kicked, 1, __ATOMIC_SEQ_CST) == 0 &&
-        !apic_send(cpu->apic_id, APIC_IPI_NMI, 0))
-        __atomic_store_n(&cpu->kicked, 0, __ATOMIC_SEQ_CST); /* none is on its way */
+        !apic_send(cpu->apic_id, APIC_IPI_NMI, 0) &&
+        __atomic_exchange_n(&cpu->kicked, 0, __ATOMIC_SEQ_CST) == 0)
+        percpu_guest_nmi(cpu);
 }
 
 void stop_serve(struct cpu *cpu)

@@ -43,8 +43,7 @@ static bool fixed_up(struct trap_frame *frame)
 static void handle_nmi(struct trap_frame *frame)
 {
     struct cpu *cpu = this_cpu();
-    bool ours = __atomic_exchange_n(&cpu->kicked, 0, __ATOMIC_SEQ_CST);
-    percpu_attend(cpu, ours ? ATTENTION_STOP : ATTENTION_GUEST_NMI);
+    percpu_nmi_taken(cpu);
     stop_serve_in_nmi(cpu);
     for (unsigned i = 0; i < ARRAY_SIZE(windows); i++)
         if (frame->rip - windows[i].start < windows[i].end - windows[i].start)

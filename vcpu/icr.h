@@ -9,6 +9,7 @@ enum icr_kind {
     ICR_OTHER, /* not ours: the hardware sends it */
     ICR_INIT,
     ICR_STARTUP,
+    ICR_NMI,
     ICR_NOTHING, /* INIT level de-assert: processors since the Pentium 4 ignore it */
 };
 
@@ -21,10 +22,15 @@ struct icr_message {
     bool x2apic;          /* 32-bit destinations */
 };
 
-/* What a write of `icr` (both halves) to the ICR means. */
+/* What a local APIC compares with a destination. */
+struct icr_receiver {
+    uint32_t apic_id;
+    uint32_t ldr, dfr; /* of xAPIC mode, as the registers read */
+};
+
+/* What a write of `icr` (both halves) to the ICR means. With the shorthand "self" such messages do
+ * not exist: what the hardware makes of it is its own. */
 struct icr_message icr_decode(uint64_t icr, bool x2apic);
 
-/* Whether the CPU `apic_id` is meant by what the CPU `sender` wrote; a logical destination of xAPIC
- * mode is taken as the flat model's, bit n for id n. Messages that reset or start never reach their
- * sender. */
-bool icr_reaches(const struct icr_message *message, uint32_t sender, uint32_t apic_id);
+/* Whether the CPU `to` is meant by what the CPU `sender` wrote. */
+bool icr_reaches(const struct icr_message *message, uint32_t sender, const struct icr_receiver *to);

@@ -6,14 +6,17 @@
 #include "base/bits.h"
 #include "base/hw.h"
 #include "base/log.h"
+#include "base/x86/apic.h"
 #include "base/x86/exceptions.h"
 #include "base/x86/msr.h"
+#include "kernel/apic.h"
 #include "kernel/debug_fault.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/stop.h"
 #include "kernel/time.h"
 #include "kernel/traps.h"
+#include "vcpu/nmi_sources.h"
 #include "vmx/exit.h"
 #include "vmx/exit_info.h"
 #include "vmx/exit_range.h"
@@ -24,6 +27,12 @@
 #include "vmx/vmcs.h"
 
 #define HELD_INIT_US 100
+
+#define CMOS_INDEX           0x70
+#define CMOS_DATA            0x71
+#define CMOS_SHUTDOWN_STATUS 0x8F /* with NMIs masked, as firmware reads it */
+#define CMOS_SHUTDOWN_LAST   0x0C /* 1 to this: somebody goes on */
+#define NMI_STATUS_PORT      0x61
 
 /* What INIT changes outside the VMCS. */
 static void reset_live_registers(const struct reset_state *state)
@@ -48,6 +57,12 @@ static void wait_for_sipi(struct vmx_cpu *vcpu)
     vcpu->nmi_pending = 0;
 }
 
+static void reset_apic(struct vmx_cpu *vcpu)
+{
+    apic_reset();
+    icr_note_ids(vcpu);
+}
+
 /* `vector` is NULL for the reset vector. */
 static void start(struct vmx_cpu *vcpu, const uint8_t *vector)
 {
@@ -59,16 +74,33 @@ static void start(struct vmx_cpu *vcpu, const uint8_t *vector)
     vcpu->started_us = time_us();
     vmx_flush_linear(); /* paging is off at once: nothing of the old tables may be used */
     vmcs_write(PRIMARY_CONTROLS, machine.controls.primary);
-    vcpu->nmi_pending = 0;
+    reset_apic(vcpu);
+}
+
+/* On the bare machine INIT gives the boot CPU to the firmware, which resets the machine or, where
+ * the shutdown status in the CMOS says so, goes on with who asked for it (80286 programs left
+ * protected mode like this). Above Orlop the firmware would find a processor without VMX and other
+ * CPUs at work: so the machine is reset here. */
+static void restart_boot_cpu(struct vmx_cpu *vcpu)
+{
+    hw_out8(CMOS_INDEX, CMOS_SHUTDOWN_STATUS);
+    if (hw_in8(CMOS_DATA) - 1u >= CMOS_SHUTDOWN_LAST)
+        reset_machine("INIT to the boot CPU");
+    start(vcpu, NULL);
 }
 
 static void carry_out(struct vmx_cpu *vcpu, enum cpu_action action, uint8_t vector)
 {
     range_end_step(vcpu);
-    if (action == CPU_ACTION_RESET_AND_WAIT)
-        wait_for_sipi(vcpu);
-    else
-        start(vcpu, action == CPU_ACTION_START ? &vector : NULL);
+    if (action == CPU_ACTION_START) {
+        start(vcpu, &vector);
+        return;
+    }
+    wait_for_sipi(vcpu);
+    if (machine.icr_intercepted)
+        reset_apic(vcpu); /* where nothing hurries; else at the start */
+    if (action == CPU_ACTION_RESET_AND_RUN)
+        restart_boot_cpu(vcpu);
 }
 
 void event_take(struct vmx_cpu *vcpu, enum cpu_event event, uint8_t vector)
@@ -110,15 +142,13 @@ enum exit_next handle_sipi(struct vmx_cpu *vcpu)
     return NEXT_RESUME;
 }
 
-/* Only NMIs exit: the exception bitmap is 0. The kick of another CPU, or the guest's own. */
+/* Only NMIs exit: the exception bitmap is 0. */
 enum exit_next handle_exception_or_nmi(struct vmx_cpu *vcpu)
 {
     uint32_t info = vmcs_read(VM_EXIT_INTERRUPTION_INFO);
     if ((info & INTERRUPTION_TYPE_MASK) != INTERRUPTION_TYPE_NMI)
         return handle_unexpected(vcpu);
-    bool ours = __atomic_exchange_n(&vcpu->cpu->kicked, 0, __ATOMIC_SEQ_CST);
-    if (!ours)
-        percpu_attend(vcpu->cpu, ATTENTION_GUEST_NMI);
+    percpu_nmi_taken(vcpu->cpu);
     trap_unblock_nmi();
     return NEXT_RETRY;
 }
@@ -133,7 +163,7 @@ enum exit_next handle_nmi_window(struct vmx_cpu *vcpu)
 {
     range_end_step(vcpu);
     set_primary(PRIMARY_NMI_WINDOW_EXITING, false);
-    percpu_attend(vcpu->cpu, vcpu->nmi_pending ? ATTENTION_GUEST_NMI : 0);
+    percpu_attend(vcpu->cpu, vcpu->nmi_pending ? ATTENTION_RELOAD : 0); /* injects it */
     return machine.hook.stepped ? machine.hook.stepped(vcpu) : NEXT_RESUME;
 }
 
@@ -159,6 +189,31 @@ static void inject_nmi(struct vmx_cpu *vcpu)
     vmcs_write(GUEST_ACTIVITY_STATE, ACTIVITY_ACTIVE);
     vcpu->nmi_pending = 0;
     vcpu->guest_nmis++;
+}
+
+static uint32_t asserted_sources(void)
+{
+    struct nmi_sources sources = {
+        .port_61 = hw_in8(NMI_STATUS_PORT),
+        .lint0 = apic_read(APIC_LVT_LINT0),
+        .lint1 = apic_read(APIC_LVT_LINT1),
+        .perf = apic_read(APIC_LVT_PERF),
+    };
+    if (!hw_rdmsr_safe(MSR_IA32_PERF_GLOBAL_STATUS, &sources.overflows))
+        sources.overflows = 0;
+    return nmi_sources_asserted(&sources);
+}
+
+/* The guest's own, and what may have met one of ours. */
+static void note_nmis(struct vmx_cpu *vcpu, uint32_t why)
+{
+    bool foreign = why & ATTENTION_GUEST_NMI;
+    bool blocked = vmcs_read(GUEST_INTERRUPTIBILITY_STATE) & INTERRUPTIBILITY_NMI;
+    uint32_t asserted = why & ATTENTION_KICKED ? asserted_sources() : 0;
+    if (!nmi_is_guests(&vcpu->nmi_handed, asserted, foreign, blocked))
+        return;
+    __atomic_add_fetch(&vcpu->cpu->nmis_merged, vcpu->nmi_pending, __ATOMIC_RELAXED);
+    vcpu->nmi_pending = 1;
 }
 
 /* Call this CPU back when the next line may be printed. */
@@ -194,11 +249,11 @@ void vmx_attend(struct vmx_cpu *vcpu)
         vcpu->ept_generation = machine.ept_generation;
         vmx_flush_ept(vcpu->eptp);
     }
+    if (why & (ATTENTION_GUEST_NMI | ATTENTION_KICKED))
+        note_nmis(vcpu, why);
     if (machine.icr_intercepted)
         icr_serve(vcpu);
     debug_fault_after_launch(cpu);
-    if (why & ATTENTION_GUEST_NMI)
-        vcpu->nmi_pending = 1;
     if (vcpu->nmi_pending)
         inject_nmi(vcpu);
     if ((why & ATTENTION_LOG) && cpu->number == 0)

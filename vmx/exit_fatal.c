@@ -69,6 +69,8 @@ void vmx_dump(struct cpu *cpu, bool is_self)
     if (!vcpu)
         return;
     dump_registers(&vcpu->registers);
+    log_print("NMIs: %llu injected, %u merged; %u of Orlop's own\n", U(vcpu->guest_nmis),
+              cpu->nmis_merged, cpu->nmis_kicked);
     dump_exits(vcpu);
     if (is_self && vcpu->in_root)
         dump_fields();

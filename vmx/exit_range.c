@@ -15,6 +15,7 @@
 #include "vcpu/decoder.h"
 #include "vmx/exit_info.h"
 #include "vmx/guest_memory.h"
+#include "vmx/icr.h"
 #include "vmx/machine.h"
 #include "vmx/root.h"
 #include "vmx/vmcs.h"
@@ -179,6 +180,7 @@ void range_end_step(struct vmx_cpu *vcpu)
     while (vcpu->sink_count)
         machine_restore_page(vcpu->sink[--vcpu->sink_count]);
     vmx_flush_ept(vcpu->eptp);
+    icr_note_ids(vcpu); /* the step may have written them */
     uint32_t blocking = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
     vmcs_write(GUEST_INTERRUPTIBILITY_STATE, blocking | vcpu->step_nmi_blocking);
     vcpu->step_nmi_blocking = 0;

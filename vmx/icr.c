@@ -5,6 +5,7 @@
 #include "base/panic.h"
 #include "base/x86/apic.h"
 #include "base/x86/msr.h"
+#include "kernel/apic.h"
 #include "kernel/stop.h"
 #include "kernel/time.h"
 #include "mm/frames.h"
@@ -83,14 +84,28 @@ static void wait_until_taken(struct vmx_cpu *sender, struct vmx_cpu *target)
     }
 }
 
+/* A SIPI outside wait-for-SIPI is not remembered, and of several the first counts. An INIT takes
+ * the place of what waits: it comes to the same. */
+static void put_mail(struct vmx_cpu *target, const struct icr_message *message)
+{
+    uint32_t now = __atomic_load_n(&target->mail, __ATOMIC_ACQUIRE);
+    if (message->kind == ICR_INIT)
+        __atomic_store_n(&target->mail, (uint32_t)MAIL_INIT, __ATOMIC_RELEASE);
+    else if (target->run_state == CPU_STATE_WAIT_FOR_SIPI && !(now & MAIL_STARTUP))
+        __atomic_compare_exchange_n(&target->mail, &now, (uint32_t)MAIL_STARTUP | message->vector,
+                                    false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 static void post(struct vmx_cpu *sender, struct vmx_cpu *target, const struct icr_message *message)
 {
-    if (message->kind == ICR_STARTUP && target->run_state != CPU_STATE_WAIT_FOR_SIPI)
-        return; /* a SIPI outside wait-for-SIPI is not remembered */
-    uint32_t mail =
-        message->kind == ICR_INIT ? (uint32_t)MAIL_INIT : (uint32_t)MAIL_STARTUP | message->vector;
-    __atomic_store_n(&target->mail, mail, __ATOMIC_RELEASE);
-    percpu_attend(target->cpu, ATTENTION_MAIL);
+    if (message->kind == ICR_NMI) {
+        percpu_guest_nmi(target->cpu);
+    } else {
+        put_mail(target, message);
+        percpu_attend(target->cpu, ATTENTION_MAIL);
+    }
+    if (target == sender)
+        return;
     stop_kick(target->cpu);
     if (message->kind == ICR_INIT)
         wait_until_taken(sender, target);
@@ -103,16 +118,25 @@ static bool deliver(struct vmx_cpu *sender, uint64_t icr, bool x2apic)
     if (message.kind == ICR_OTHER)
         return false;
     for (uint32_t i = 0; message.kind != ICR_NOTHING && i < machine.guest_cpus; i++) {
-        struct cpu *cpu = percpu_get(i);
-        if (icr_reaches(&message, sender->cpu->apic_id, cpu->apic_id))
-            post(sender, cpu->vcpu, &message);
+        struct vmx_cpu *target = percpu_get(i)->vcpu;
+        struct icr_receiver to = {percpu_get(i)->apic_id, target->ldr, target->dfr};
+        if (icr_reaches(&message, sender->cpu->apic_id, &to))
+            post(sender, target, &message);
     }
     return true;
 }
 
+void icr_note_ids(struct vmx_cpu *vcpu)
+{
+    if (!machine.icr_intercepted)
+        return;
+    vcpu->ldr = apic_read(APIC_LDR);
+    vcpu->dfr = apic_read(APIC_DFR);
+}
+
 enum exit_next icr_msr_written(struct vmx_cpu *vcpu, uint64_t value)
 {
-    if (!(hw_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_EXTD))
+    if (!(hw_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_EXTD) || (value & ICR_X2APIC_RESERVED))
         return NEXT_GP; /* the register exists in x2APIC mode alone */
     if (!deliver(vcpu, value, true) && !hw_wrmsr_safe(MSR_IA32_X2APIC_ICR, value))
         return NEXT_GP;
@@ -191,32 +215,42 @@ enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address, uint64_t qu
         target = window_at(vcpu, address);
     }
     store(target, value, d.memory_bytes);
+    if ((address.v & PAGE_MASK) - APIC_LDR < APIC_DFR + 4 - APIC_LDR)
+        icr_note_ids(vcpu);
     exit_step_over(d.length);
     return NEXT_RESUME;
 }
 
+/* The mail goes when it has been acted on: the sender of an INIT sends its SIPI then, which is only
+ * for a CPU that waits. */
 static void take_mail(struct vmx_cpu *vcpu)
 {
-    uint32_t mail = __atomic_exchange_n(&vcpu->mail, 0, __ATOMIC_ACQ_REL);
-    if (mail & MAIL_INIT)
-        event_take(vcpu, CPU_EVENT_INIT, 0);
-    else if (mail & MAIL_STARTUP)
-        event_take(vcpu, CPU_EVENT_SIPI, (uint8_t)mail);
+    uint32_t mail;
+    while ((mail = __atomic_load_n(&vcpu->mail, __ATOMIC_ACQUIRE))) {
+        if (mail & MAIL_INIT)
+            event_take(vcpu, CPU_EVENT_INIT, 0);
+        else
+            event_take(vcpu, CPU_EVENT_SIPI, (uint8_t)mail);
+        __atomic_compare_exchange_n(&vcpu->mail, &mail, 0, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_RELAXED);
+    }
 }
 
 /* While it waits the CPU counts as stopped (kernel/stop.h): before it acts on its mail it leaves
- * that state, and serves a stop that came meanwhile, as handle_sipi does. */
+ * that state, and serves a stop that came meanwhile, as handle_sipi does. An NMI waits with it. */
 void icr_serve(struct vmx_cpu *vcpu)
 {
     struct cpu *cpu = vcpu->cpu;
+    uint32_t why = 0;
     take_mail(vcpu);
     while (vcpu->run_state == CPU_STATE_WAIT_FOR_SIPI) {
         stop_publish(cpu, CPU_WAIT_FOR_SIPI);
         vmx_idle();
-        __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
+        why |= __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST) & ATTENTION_GUEST_NMI;
         stop_publish(cpu, CPU_ROOT);
         stop_serve(cpu);
-        percpu_attend(cpu, ATTENTION_STOP); /* what a stop changed is looked at before the entry */
+        why |= ATTENTION_STOP; /* what a stop changed is looked at before the entry */
         take_mail(vcpu);
     }
+    percpu_attend(cpu, why);
 }

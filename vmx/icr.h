@@ -1,7 +1,7 @@
 /* INIT and SIPI without the hardware's help, for CPUs that cannot wait for a SIPI in VMX operation:
  * the guest's writes to its ICR exit, messages that reset or start a CPU go to that CPU's mailbox,
- * and it waits for them in root mode. All other messages go to the hardware as they were written.
- */
+ * and it waits for them in root mode. NMIs go the same way, so that they never meet one of ours on
+ * theirs. All other messages go to the hardware as they were written. */
 #pragma once
 
 #include "boot/options.h"
@@ -20,6 +20,9 @@ enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address, uint64_t qu
 
 /* The guest wrote to its x2APIC ICR. */
 enum exit_next icr_msr_written(struct vmx_cpu *vcpu, uint64_t value);
+
+/* This CPU's logical ids, which its guest, INIT or the firmware has changed. */
+void icr_note_ids(struct vmx_cpu *vcpu);
 
 /* Whether `page` is protected for the ICR. */
 bool icr_is_protected(gpa_t page);

@@ -9,6 +9,7 @@
 #include "vmx/exit_info.h"
 #include "vmx/exit_io.h"
 #include "vmx/exit_range.h"
+#include "vmx/icr.h"
 #include "vmx/requirements.h"
 #include "vmx/root.h"
 #include "vmx/vmcs.h"
@@ -71,6 +72,7 @@ enum error vmx_start_cpu(struct cpu *cpu)
     if (error != ERROR_NONE)
         return error;
     vmx_write_vmcs(vcpu);
+    icr_note_ids(vcpu);
     return ERROR_NONE;
 }
 

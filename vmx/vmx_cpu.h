@@ -33,10 +33,12 @@ struct vmx_cpu {
     uint32_t signature;           /* CPUID.1:EAX, which INIT leaves in EDX */
     uint32_t run_state;           /* enum cpu_state of vcpu/init_sipi.h */
     uint32_t mail;                /* an INIT or SIPI that another CPU left (vmx/icr.c) */
+    uint32_t ldr, dfr;            /* the guest's, for it */
     hpa_t vmxon, vmcs;
     uint64_t eptp;
     uint64_t ept_generation; /* the one that this CPU has invalidated for */
     uint64_t guest_nmis;     /* injected */
+    uint32_t nmi_handed;     /* sources that were believed (vcpu/nmi_sources.h) */
     uint64_t started_us;     /* by a SIPI, at last */
 
     /* Accesses to Orlop's own range (vmx/exit_range.h). */

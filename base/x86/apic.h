@@ -65,4 +65,5 @@
 #define ICR_SHORTHAND_SELF         (1ull << 18)
 #define ICR_SHORTHAND_ALL          (2ull << 18)
 #define ICR_SHORTHAND_OTHERS       (3ull << 18)
+#define ICR_X2APIC_RESERVED        (BITS(31, 20) | BITS(17, 16) | BITS(13, 12))
 #define ICR_X2APIC_DESTINATION(id) ((uint64_t)(id) << 32)
