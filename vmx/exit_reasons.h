@@ -85,7 +85,10 @@
     X(75, INSTRUCTION_TIMEOUT, "instruction timeout", handle_unexpected)                           \
     /* Where the CPU has TDX, these two exit whatever the controls say. */                         \
     X(76, SEAMCALL, "SEAMCALL", handle_vmx_instruction)                                            \
-    X(77, TDCALL, "TDCALL", handle_vmx_instruction)
+    X(77, TDCALL, "TDCALL", handle_vmx_instruction)                                                \
+    /* In later editions. */                                                                       \
+    X(78, RDMSRLIST, "RDMSRLIST", handle_unexpected)                                               \
+    X(79, WRMSRLIST, "WRMSRLIST", handle_unexpected)
 
 enum exit_reason {
 #define EXIT_REASON_CONSTANT(number, name, text, handler) EXIT_REASON_##name = number,
@@ -93,7 +96,7 @@ enum exit_reason {
 #undef EXIT_REASON_CONSTANT
         EXIT_REASON_COUNT, /* one above the highest: the size of tables by reason */
 };
-_Static_assert(EXIT_REASON_COUNT == 78, "the list is in rising order");
+_Static_assert(EXIT_REASON_COUNT == 80, "the list is in rising order");
 
 /* The field EXIT_REASON. Intel SDM vol. 3, section 25.9.1, Basic VM-Exit Information. */
 #define EXIT_REASON_BASIC_MASK    0x0000FFFFu

@@ -632,3 +632,28 @@ def test_both_writes_of_the_bios_look_first_and_nothing_moves():
 def test_a_bios_that_is_another_is_refused(image):
     with pytest.raises(SystemExit, match="places hold"):
         relocking(image if isinstance(image, bytes) else b"".join(image))
+
+
+# docs/exits.md and vmx/exit_reasons.h
+
+def exit_rows():
+    """(number, text, handler) of each row of the table of exit reasons, and of that of the document."""
+    header = (ROOT / "vmx/exit_reasons.h").read_text(encoding="utf-8").replace("\\\n", "")
+    code = re.findall(r'X\((\d+), \w+, "([^"]*)",\s*(\w+)\)', header)
+    document = (ROOT / "docs/exits.md").read_text(encoding="utf-8")
+    return code, re.findall(r"^\| (\d+) \| (.*?) \| (.*?) \| (.*?) \| `(\w+)` \|$", document,
+                            re.MULTILINE)
+
+
+def test_the_document_of_exits_is_the_table_of_exits():
+    code, rows = exit_rows()
+    assert code == [(number, text, handler) for number, text, _, _, handler in rows]
+    assert len(code) == 76
+
+
+def test_what_cannot_exit_says_why_and_what_can_says_what_is_done():
+    for number, _, can, done, handler in exit_rows()[1]:
+        if handler == "handle_unexpected":
+            assert re.match("no: .", can), number
+        else:
+            assert re.search(r"\w", done), number
