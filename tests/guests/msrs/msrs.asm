@@ -1,8 +1,8 @@
 ; Every MSR that the bitmaps know, those of the ranges that hypervisors use, and 10,000 indexes beyond:
 ; each is read, and what it gave is written back; then each of its bits is changed, and 100 random
 ; values are written. A line tells the value, the bits that could be changed, and a sum over all that
-; was read back. Indexes that are no MSR are one line, from the first to the last, and 0 is written to
-; them. A run above Orlop prints the lines of the bare run, but for those that the row excepts.
+; was read back. Indexes that are no MSR are one line, from the first to the last; 0 and a random value
+; are written to them, and are faults too. A run above Orlop prints the lines of the bare run, but for those that the row excepts.
 %define NAME "msrs"
 %include "guest.inc"
 %include "faults.inc"
@@ -109,6 +109,14 @@ try:
     mov ecx, r12d
     xor eax, eax
     xor edx, edx
+    attempt wrmsr
+    call judge
+    mov [random], r12d                  ; of this index, never 0
+    or dword [random], 1 << 31
+    call next_random
+    mov edx, eax
+    call next_random
+    mov ecx, r12d
     attempt wrmsr
     jmp judge
 .judge:
