@@ -7,14 +7,9 @@
 #include "mm/ept.h"
 #include "vcpu/cpuid_rules.h"
 #include "vcpu/msr_table.h"
-#include "vmx/capabilities.h"
+#include "vmx/choose.h"
 #include "vmx/exit.h"
 #include "vmx/vmx_cpu.h"
-
-/* The control words that every VMCS gets, after adjustment to the capabilities. */
-struct vmx_controls {
-    uint32_t pin, primary, secondary, exit, entry;
-};
 
 /* A page of the guest's that the EPT shows as a copy of ours, in which a VMCALL leads to us.
  * Registered from above this layer, before any CPU runs the guest; all zeroes is none. */

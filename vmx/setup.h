@@ -6,9 +6,6 @@
 #include "vmx/vmcs_fields.h"
 #include "vmx/vmx_cpu.h"
 
-/* Which of VMX's controls are set, given what all CPUs can do. BSP, boot only. */
-void vmx_choose_controls(const struct vmx_capabilities *caps, struct vmx_controls *controls);
-
 /* What the guest is told by CPUID, MSRs, CR4, given these controls. BSP, boot only. */
 void vmx_build_policies(struct machine *all, uint64_t own_base, uint64_t own_end);
 
