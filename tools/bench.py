@@ -41,6 +41,23 @@ EXITS = [
     ("mov-cr4-toggle-osxsave-twice", "two CR4 writes that exit", 220),
     ("ept-first-touch", "first touch of a GiB that was not mapped at boot", 301),
 ]
+# The other modes of the processor, and the same exits there: at most so many times the figure of 64-bit
+# mode. In virtual-8086 mode the others are faults without an exit.
+MODES = [
+    ("v86", "virtual-8086 mode"),
+    ("pm16", "16-bit protected mode, unpaged"),
+    ("unpaged", "32-bit protected mode, unpaged"),
+    ("pm32", "32-bit protected mode, 32-bit paging"),
+    ("pae", "32-bit protected mode, PAE paging"),
+    ("compat", "compatibility mode"),
+]
+MODE_EXITS = [
+    ("cpuid-0", "CPUID exit"),
+    ("rdmsr-feature-control", "RDMSR of a guarded MSR"),
+    ("wrmsr-mtrr-def-type", "WRMSR of a guarded MSR"),
+    ("vmcall-version", "VMCALL"),
+]
+MODE_RATIO = 1.2
 IMAGE_LIMIT = 128 * 1024
 HIDDEN_LIMIT = 2 * 1024 * 1024
 
@@ -82,6 +99,14 @@ def second_of_guest():
     if code != 0xEA:
         raise EmulatorError("the guest realmode does not begin with a far jump any more")
     return where
+
+
+def mode_rows(figures):
+    """The exits' figures in the other modes."""
+    return [(f"instructions: {what}, {mode_text}", figures.get(f"{mode}-{name}"),
+             int(figures.get(name, 0) * MODE_RATIO))
+            for mode, mode_text in MODES for name, what in MODE_EXITS
+            if mode != "v86" or name == "cpuid-0"]
 
 
 class Stopwatch(Bochs):
@@ -264,6 +289,7 @@ def nest_rows():
 def rows(figures, image):
     """(what, figure or None, limit) of the whole table."""
     table = [(f"instructions: {what}", figures.get(name), limit) for name, what, limit in EXITS]
+    table += mode_rows(figures)
     table += boot_rows()
     table += linux_rows()
     table += disk_rows()

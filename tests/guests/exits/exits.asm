@@ -76,6 +76,7 @@ report%1:
 %endmacro
 section .text
 routines 16
+routines 32
 routines 64
 %define ticks_start ticks_start %+ CODE_BITS
 %define ticks_stop ticks_stop %+ CODE_BITS
@@ -86,6 +87,25 @@ routines 64
     mov ecx, %2
     rdmsr
     bench %1, {mov ecx, %2}, wrmsr
+%endmacro
+
+; The four exits of which there is a figure in each mode; their names begin with the mode's.
+%macro bench_mode 1
+    %strcat %%cpuid %1, "-cpuid-0"
+    %strcat %%rdmsr %1, "-rdmsr-feature-control"
+    %strcat %%wrmsr %1, "-wrmsr-mtrr-def-type"
+    %strcat %%vmcall %1, "-vmcall-version"
+    bench %%cpuid, {xor eax, eax}, cpuid
+    bench_wrmsr %%wrmsr, MSR_MTRR_DEF_TYPE
+    cmp byte [has_feature_control], 0
+    je %%no_feature_control
+    bench %%rdmsr, {mov ecx, MSR_FEATURE_CONTROL}, rdmsr
+%%no_feature_control:
+    cmp byte [under_orlop], 0
+    je %%no_orlop
+    mov ebx, ORLOP_CALL_SIGNATURE_32
+    bench %%vmcall, {mov eax, ORLOP_CALL_VERSION}, vmcall
+%%no_orlop:
 %endmacro
 
 bits 16
@@ -102,20 +122,119 @@ main:
     call calls
     call first_touches
     leave_long
-    bench "real-cpuid-0", {xor eax, eax}, cpuid
+    bench_mode "real"
     bench "real-cpuid-1", {mov eax, 1}, cpuid
-    bench_wrmsr "real-wrmsr-mtrr-def-type", MSR_MTRR_DEF_TYPE
-    cmp byte [has_feature_control], 0
-    je .no_feature_control
-    bench "real-rdmsr-feature-control", {mov ecx, MSR_FEATURE_CONTROL}, rdmsr
-.no_feature_control:
-    cmp byte [under_orlop], 0
-    je .no_orlop
-    mov ebx, ORLOP_CALL_SIGNATURE_32
-    bench "real-vmcall-version", {mov eax, ORLOP_CALL_VERSION}, vmcall
-.no_orlop:
+    call other_modes
     pass "runs=", dec, [runs]
     jmp power_off16
+
+; ---- the other modes of the processor ------------------------------------------------------------
+PAGE_DIRECTORY  equ SCRATCH             ; 32-bit paging: 4 MiB pages, one to one, the user's
+CR4_PSE         equ 1 << 4
+V86_FLAGS       equ 0x23002             ; VM, IOPL 3
+V86_STACK       equ 0x6000
+TASK_BITMAP     equ 104                 ; behind the TSS: all ports are allowed
+
+%macro paging 2                         ; CR3, bits of CR4 (0, 0: off)
+    %if %1 == 0
+        mov eax, cr0
+        and eax, ~CR0_PG
+        mov cr0, eax
+        xor eax, eax
+        mov cr4, eax
+    %else
+        mov eax, %2
+        mov cr4, eax
+        mov eax, %1
+        mov cr3, eax
+        mov eax, cr0
+        or eax, CR0_PG
+        mov cr0, eax
+    %endif
+%endmacro
+
+; Clobbers all but the stack.
+other_modes:
+    enter_protected
+    call build_directory
+    bench_mode "unpaged"
+    jmp CODE16:.half
+bits 16
+.half:
+    bench_mode "pm16"
+    jmp dword CODE32:.whole
+bits 32
+.whole:
+    paging PAGE_DIRECTORY, CR4_PSE
+    bench_mode "pm32"
+    call virtual_8086
+    paging 0, 0
+    paging PAE_PDPT, CR4_PAE
+    bench_mode "pae"
+    paging 0, 0
+    mov ebx, .long
+    jmp protected_to_long
+bits 64
+.long:
+    jmp far dword [compatibility]
+bits 32
+.compatibility:
+    bench_mode "compat"
+    mov ebx, .protected
+    jmp long_to_protected.narrow
+.protected:
+    mov ebx, .real
+    jmp protected_to_real
+bits 16
+.real:
+    ret
+
+bits 32
+build_directory:
+    mov eax, 0x87                       ; present, writable, user, 4 MiB
+    xor ecx, ecx
+.next:
+    mov [PAGE_DIRECTORY + ecx * 4], eax
+    add eax, 0x400000
+    inc ecx
+    cmp ecx, 1024
+    jb .next
+    ret
+
+; By IRET, and back by INT3. There RDMSR and WRMSR are faults and VMCALL no call.
+virtual_8086:
+    mov eax, task_state
+    mov [gdt_task + 2], eax
+    mov word [gdt_task], TASK_BITMAP + 0x2000
+    mov word [gdt_task + 5], 0x89       ; available 32-bit TSS, below 16 MiB
+    mov [task_state + 4], esp
+    mov dword [task_state + 8], DATA32
+    mov word [task_state + 102], TASK_BITMAP
+    mov eax, TASK
+    ltr ax
+    mov dword [IDT + 3 * 8], (CODE32 << 16) + .back
+    mov dword [IDT + 3 * 8 + 4], 0xEE00
+    lidt [idt_of_v86]
+%rep 4
+    push dword 0                        ; GS, FS, DS, ES
+%endrep
+    push dword 0                        ; SS
+    push dword V86_STACK
+    push dword V86_FLAGS
+    push dword 0
+    push dword .v86
+    iretd
+bits 16
+.v86:
+    bench "v86-cpuid-0", {xor eax, eax}, cpuid
+    int3
+bits 32
+.back:
+    mov eax, DATA32
+    mov ds, eax
+    mov es, eax
+    mov esp, [task_state + 4]
+    ret
 
 bits 64
 msrs:
@@ -243,8 +362,15 @@ touch_all:
 
 section .data
 runs: dd RUNS
+compatibility:
+    dd other_modes.compatibility
+    dw CODE32
+idt_of_v86:
+    dw 32 * 8 - 1
+    dd IDT
 section .bss
 alignb 4
+task_state:  resb TASK_BITMAP + 0x2000 + 1
 operand:     resd 2
 ticks_from:  resd 1
 ticks_empty: resd 1
