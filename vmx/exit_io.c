@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "mm/frames.h"
 #include "vmx/exit.h"
+#include "vmx/exit_breakpoints.h"
 #include "vmx/exit_info.h"
 #include "vmx/machine.h"
 #include "vmx/vmcs.h"
@@ -78,6 +79,7 @@ enum exit_next handle_io(struct vmx_cpu *vcpu)
         set_exits(false);
         return NEXT_RETRY;
     }
+    breakpoints_note_port(port, bytes);
     if (!(access & IO_ACCESS_IN)) {
         write_port(port, bytes, (uint32_t)*rax);
         return NEXT_ADVANCE;

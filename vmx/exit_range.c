@@ -13,6 +13,7 @@
 #include "lib/string.h"
 #include "mm/frames.h"
 #include "vcpu/decoder.h"
+#include "vmx/exit_breakpoints.h"
 #include "vmx/exit_info.h"
 #include "vmx/guest_memory.h"
 #include "vmx/icr.h"
@@ -99,7 +100,7 @@ static bool step_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t add
     uint64_t mask = d->address_bytes == 8 ? ONES : BIT(d->address_bytes * 8) - 1;
     uint64_t left = d->repeat == DECODER_REPEAT_NONE ? 1 : r->rcx & mask, room = 1;
     uint64_t offset = address.v & PAGE_MASK;
-    if (d->address_bytes == 8 && !(rflags & RFLAGS_TF))
+    if (d->address_bytes == 8 && !(rflags & RFLAGS_TF) && !breakpoints_on())
         room = down ? offset / d->memory_bytes + 1 : (PAGE_SIZE - offset) / d->memory_bytes;
     uint64_t count = min_u64(left, room), bytes = count * d->memory_bytes;
     *pointer = merged(*pointer, down ? *pointer - bytes : *pointer + bytes, d->address_bytes);
@@ -112,6 +113,7 @@ static bool step_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t add
 static enum exit_next carry_out_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t address)
 {
     bool store = d->kind == DECODER_STOS;
+    breakpoints_note_data(d->memory_bytes, store);
     bool over = step_string(vcpu, d, address, store ? &vcpu->registers.rdi : &vcpu->registers.rsi);
     if (!store)
         load_register(vcpu, d);
@@ -221,9 +223,11 @@ static enum exit_next data_access(struct vmx_cpu *vcpu, gpa_t address, uint64_t 
     case DECODER_LOAD_ZERO:
     case DECODER_LOAD_SIGN:
         load_register(vcpu, &d);
+        breakpoints_note_data(d.memory_bytes, false);
         break;
     case DECODER_STORE:
     case DECODER_STORE_IMMEDIATE:
+        breakpoints_note_data(d.memory_bytes, true);
         break;
     case DECODER_STOS:
     case DECODER_LODS:

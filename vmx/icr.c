@@ -12,6 +12,7 @@
 #include "mm/host_tables.h"
 #include "vcpu/decoder.h"
 #include "vcpu/icr.h"
+#include "vmx/exit_breakpoints.h"
 #include "vmx/exit_events.h"
 #include "vmx/exit_info.h"
 #include "vmx/exit_range.h"
@@ -205,6 +206,7 @@ enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address, uint64_t qu
     uint64_t value = d.kind == DECODER_STORE
                          ? decoder_stored_value(&d, exit_get_register(vcpu, d.number))
                          : d.immediate;
+    breakpoints_note_data(d.memory_bytes, true);
     volatile uint32_t *target = window_at(vcpu, address);
     if (is_own_apic(address) && (address.v & PAGE_MASK) == APIC_ICR_LOW) {
         uint32_t high = target[(APIC_ICR_HIGH - APIC_ICR_LOW) / 4];

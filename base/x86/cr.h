@@ -83,8 +83,10 @@
 #define DR6_RTM   BIT(16) /* 0: inside a transactional region */
 #define DR6_RESET 0xFFFF0FF0ull
 
-#define DR7_LE    BIT(8)
-#define DR7_GE    BIT(9)
-#define DR7_RTM   BIT(11)
-#define DR7_GD    BIT(13)
-#define DR7_RESET 0x400ull
+#define DR7_LE              BIT(8)
+#define DR7_GE              BIT(9)
+#define DR7_RTM             BIT(11)
+#define DR7_GD              BIT(13)
+#define DR7_RESET           0x400ull
+#define DR7_ENABLED(n)      (3ull << ((n)*2)) /* L and G of breakpoint n */
+#define DR7_FIELDS_SHIFT(n) (16 + (n)*4)      /* its R/W, and LEN above */

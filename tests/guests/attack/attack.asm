@@ -104,6 +104,7 @@ main:
     call loads
     call stores
     call extensions
+    call breakpoints_there
     call strings_in
     call strings_out
     call strings_compare
@@ -299,6 +300,43 @@ extensions:
     xor r13, r13
     strike "MOVSXD", movsxd r13, dword [rbx]
     want "MOVSXD 4 to 8", r13, ONES
+    ret
+
+; name, DR6's low bits (0: no trap), instruction: with a breakpoint on the four bytes at RBX + 8
+%macro want_trap 3+
+    mov rax, 0xFFFF0FF0
+    mov dr6, rax
+    attempt %3
+    mov rax, dr6
+    and eax, 0xF
+    want {%1, ", DR6"}, rax, %2
+    mov eax, [fault_vector]
+    %if %2
+        want {%1, ", vector"}, rax, 1
+    %else
+        want {%1, ", vector"}, rax, NO_FAULT
+    %endif
+%endmacro
+breakpoints_there:
+    fresh
+    lea rax, [rbx + 8]
+    mov dr1, rax
+    mov eax, 0x00F00308                 ; DR1: four bytes, read or written
+    mov dr7, rax
+    want_trap "load at a breakpoint", 2, mov eax, [rbx + 8]
+    want_trap "load over a breakpoint's end", 2, mov rax, [rbx + 11]
+    want_trap "load beside a breakpoint", 0, mov eax, [rbx + 12]
+    want_trap "store at a breakpoint", 2, mov [rbx + 9], al
+    want_trap "store beside a breakpoint", 0, mov [rbx], rax
+    mov rdi, rbx
+    mov ecx, 4
+    want_trap "REP STOSD over a breakpoint", 2, rep stosd
+    want "REP STOSD over a breakpoint, RCX", rcx, 1
+    sub rdi, rbx
+    want "REP STOSD over a breakpoint, RDI", rdi, 12
+    want_trap "read-modify-write at a breakpoint", 2, inc dword [rbx + 8]
+    xor eax, eax
+    mov dr7, rax
     ret
 
 ; ---- string instructions -----------------------------------------------------------------------
