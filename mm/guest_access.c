@@ -74,6 +74,23 @@ enum error guest_write(const struct window *window, gpa_t to, const void *from, 
     return ERROR_NONE;
 }
 
+#define EXCHANGE(type, place, old, value)                                                          \
+    __atomic_compare_exchange_n((type *)(place), &(type){(type)(old)}, (type)(value), false,       \
+                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+
+enum error guest_exchange(const struct window *window, gpa_t at, uint64_t old, uint64_t value,
+                          unsigned bytes)
+{
+    if (!allowed(at.v, bytes))
+        return ERROR_RANGE;
+    void *place = open_window(window, at.v);
+    bool done = bytes == 1   ? EXCHANGE(uint8_t, place, old, value)
+                : bytes == 4 ? EXCHANGE(uint32_t, place, old, value)
+                             : EXCHANGE(uint64_t, place, old, value);
+    close_window(window);
+    return done ? ERROR_NONE : ERROR_NOT_FOUND;
+}
+
 enum error guest_move(const struct window windows[2], gpa_t to, gpa_t from, uint64_t bytes)
 {
     if (!allowed(to.v, bytes) || !allowed(from.v, bytes))

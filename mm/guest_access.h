@@ -26,6 +26,11 @@ MUST_CHECK enum error guest_read(const struct window *window, void *to, gpa_t fr
 MUST_CHECK enum error guest_write(const struct window *window, gpa_t to, const void *from,
                                   uint64_t bytes);
 
+/* At once: where the `bytes` (1, 4 or 8, aligned) are `old`, they become `value`. ERROR_NOT_FOUND:
+ * they are something else. */
+MUST_CHECK enum error guest_exchange(const struct window *window, gpa_t at, uint64_t old,
+                                     uint64_t value, unsigned bytes);
+
 /* Copy within guest memory, right for overlaps too. Uses two windows, windows[0] and [1]. */
 MUST_CHECK enum error guest_move(const struct window windows[2], gpa_t to, gpa_t from,
                                  uint64_t bytes);

@@ -1,98 +1,88 @@
 #include "vmx/guest_memory.h"
 
 #include "base/bits.h"
+#include "base/hw.h"
 #include "base/x86/cr.h"
 #include "base/x86/eflags.h"
 #include "base/x86/msr.h"
-#include "base/x86/segment.h"
 #include "mm/guest_access.h"
-#include "mm/pte.h"
 #include "vmx/exit.h"
+#include "vmx/machine.h"
 #include "vmx/vmcs.h"
 
-/* A paging mode: how many levels, how wide an entry, where the tables begin (SDM vol. 3A, 4.1.1
- * "Four Paging Modes"). */
-struct mode {
-    unsigned levels, entry_bytes, index_bits;
-    uint64_t root;
-};
-
 /* Under EPT the PDPTEs of PAE paging are VMCS fields, loaded by MOV to CR3. */
-static struct mode present_mode(uint64_t linear)
+struct paging guest_paging(void)
 {
-    uint64_t cr3 = vmcs_read(GUEST_CR3), cr4 = vmcs_read(GUEST_CR4);
-    if (vmcs_read(GUEST_IA32_EFER) & EFER_LMA)
-        return (struct mode){cr4 & CR4_LA57 ? 5 : 4, 8, 9, cr3 & PTE_ADDRESS};
-    if (cr4 & CR4_PAE) {
-        uint64_t pdpte = vmcs_read_field(VMCS_AT(GUEST_PDPTE0, linear >> 30 & 3));
-        return (struct mode){2, 8, 9, pdpte & PTE_P ? pdpte & PTE_ADDRESS : UINT64_MAX};
-    }
-    return (struct mode){2, 4, 10, cr3 & BITS(31, 12)};
+    struct paging paging = {
+        .cr0 = vmcs_read(GUEST_CR0),
+        .cr3 = vmcs_read(GUEST_CR3),
+        .cr4 = vmcs_read(GUEST_CR4),
+        .efer = vmcs_read(GUEST_IA32_EFER),
+        .physical_bits = vmx_physical_bits(&machine.caps),
+    };
+    for (unsigned i = 0; i < 4; i++)
+        paging.pdpte[i] = vmcs_read_field(VMCS_AT(GUEST_PDPTE0, i));
+    return paging;
 }
 
-static bool is_page(const struct mode *mode, unsigned level, uint64_t entry)
+static const struct window *window_of(void *context)
 {
-    if (level == 1)
-        return true;
-    if (mode->entry_bytes == 4)
-        return (entry & PTE_PS) && (vmcs_read(GUEST_CR4) & CR4_PSE);
-    return level <= 3 && (entry & PTE_PS);
+    return &((const struct vmx_cpu *)context)->cpu->windows[0];
 }
 
-/* A large page of 32-bit paging keeps bits 39:32 of its address in bits 20:13 (PSE-36). */
-static uint64_t page_base(const struct mode *mode, uint64_t entry, uint64_t page_mask)
+static bool is_memory(gpa_t at)
 {
-    uint64_t high =
-        mode->entry_bytes == 4 && page_mask >= MIB(4) - 1 ? (entry >> 13 & 0xFF) << 32 : 0;
-    return (entry & PTE_ADDRESS & ~page_mask) | high;
+    uint64_t page = ALIGN_DOWN(at.v, PAGE_SIZE), apic = hw_rdmsr(MSR_IA32_APIC_BASE);
+    return page != (apic & APIC_BASE_ADDRESS_MASK) &&
+           !(machine.hook.written && page == machine.hook.page.v);
 }
 
-/* `rights` loses what one of the entries does not give. */
-static enum error translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *physical,
-                            uint64_t *rights)
+static bool physical_read(void *context, void *to, gpa_t from, uint64_t bytes)
 {
-    *physical = GPA(linear.v);
-    if (!(vmcs_read(GUEST_CR0) & CR0_PG))
-        return ERROR_NONE;
-    struct mode mode = present_mode(linear.v);
-    uint64_t table = mode.root;
-    for (unsigned level = mode.levels; level > 0 && table != UINT64_MAX; level--) {
-        unsigned shift = PAGE_SHIFT + mode.index_bits * (level - 1);
-        uint64_t index = linear.v >> shift & (BIT(mode.index_bits) - 1), entry = 0;
-        gpa_t at = GPA(table + index * mode.entry_bytes);
-        if (guest_read(&vcpu->cpu->windows[0], &entry, at, mode.entry_bytes) != ERROR_NONE ||
-            !(entry & PTE_P))
-            break;
-        *rights &= entry;
-        if (is_page(&mode, level, entry)) {
-            uint64_t mask = BIT(shift) - 1;
-            *physical = GPA(page_base(&mode, entry, mask) | (linear.v & mask));
-            return ERROR_NONE;
-        }
-        table = entry & PTE_ADDRESS;
-    }
-    return ERROR_NOT_FOUND;
+    return is_memory(from) && guest_read(window_of(context), to, from, bytes) == ERROR_NONE;
+}
+
+static void physical_write(void *context, gpa_t to, const void *from, uint64_t bytes)
+{
+    if (is_memory(to))
+        (void)!guest_write(window_of(context), to, from, bytes);
+}
+
+/* What goes nowhere is done. */
+static bool physical_exchange(void *context, gpa_t at, uint64_t old, uint64_t value, unsigned bytes)
+{
+    return !is_memory(at) ||
+           guest_exchange(window_of(context), at, old, value, bytes) != ERROR_NOT_FOUND;
+}
+
+struct physical_memory guest_physical(const struct vmx_cpu *vcpu)
+{
+    return (struct physical_memory){physical_read, physical_write, physical_exchange, (void *)vcpu};
+}
+
+static enum error translate(const struct vmx_cpu *vcpu, gva_t linear, unsigned access,
+                            gpa_t *physical)
+{
+    struct paging paging = guest_paging();
+    struct physical_memory memory = guest_physical(vcpu);
+    uint32_t error;
+    return paging_walk(&paging, &memory, linear.v, access, physical, &error) ? ERROR_NONE
+                                                                             : ERROR_NOT_FOUND;
 }
 
 enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *physical)
 {
-    uint64_t rights = 0;
-    return translate(vcpu, linear, physical, &rights);
+    return translate(vcpu, linear, PAGING_LOOK, physical);
 }
 
-/* SDM vol. 3A, 4.6.1 "Determination of Access Rights". */
 enum error guest_translate_for_kernel(const struct vmx_cpu *vcpu, gva_t linear, bool write,
                                       gpa_t *physical)
 {
-    uint64_t paged = vmcs_read(GUEST_CR0) & CR0_PG, cr4 = vmcs_read(GUEST_CR4);
-    uint64_t rights = paged ? PTE_W | PTE_US : PTE_W;
-    unsigned unused = 64 - (cr4 & CR4_LA57 ? 57 : 48);
+    unsigned unused = 64 - (vmcs_read(GUEST_CR4) & CR4_LA57 ? 57 : 48);
     if ((uint64_t)((int64_t)(linear.v << unused) >> unused) != linear.v)
         return ERROR_NOT_FOUND;
-    enum error error = translate(vcpu, linear, physical, &rights);
-    bool protected = write && !(rights & PTE_W) && (vmcs_read(GUEST_CR0) & CR0_WP);
-    bool user = (rights & PTE_US) && (cr4 & CR4_SMAP) && !(vmcs_read(GUEST_RFLAGS) & RFLAGS_AC);
-    return error == ERROR_NONE && (protected || user) ? ERROR_NOT_FOUND : error;
+    unsigned ac = vmcs_read(GUEST_RFLAGS) & RFLAGS_AC ? PAGING_AC : 0;
+    return translate(vcpu, linear, ac | (write ? PAGING_WRITE : PAGING_READ), physical);
 }
 
 size_t guest_fetch(const struct vmx_cpu *vcpu, uint8_t *bytes, size_t count)

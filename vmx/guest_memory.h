@@ -1,16 +1,25 @@
-/* The guest's own address translation, for looking at its instructions. Read-only: accessed flags
- * are not set, rights are not checked. */
+/* The guest's memory as its processor sees it: by its present paging mode, and without what is
+ * Orlop's. The rules are vcpu/paging.h's. */
 #pragma once
 
 #include "base/error.h"
+#include "vcpu/paging.h"
 #include "vmx/vmx_cpu.h"
 
-/* Guest-linear to guest-physical by the guest's present paging mode. ERROR_NOT_FOUND: not present.
- */
+/* The registers of paging, from the VMCS. */
+struct paging guest_paging(void);
+
+/* Guest-physical memory through this CPU's window. Orlop's own range, what lies beyond the physical
+ * addresses, the local APIC's page, whose registers want 32-bit accesses and may be guarded, and
+ * the hook's, are no memory. */
+struct physical_memory guest_physical(const struct vmx_cpu *vcpu);
+
+/* Guest-linear to guest-physical, for looking at instructions: rights are not checked, accessed
+ * flags not set. ERROR_NOT_FOUND: not present. */
 MUST_CHECK enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *physical);
 
-/* The same, where the guest's own CPL 0 could read the page, or write to it. Not looked at:
- * protection keys. */
+/* The same, as an access of the guest's own CPL 0: where it could read the page, or write to it;
+ * with accessed and dirty flags. Not looked at: protection keys. */
 MUST_CHECK enum error guest_translate_for_kernel(const struct vmx_cpu *vcpu, gva_t linear,
                                                  bool write, gpa_t *physical);
 

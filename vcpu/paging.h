@@ -1,0 +1,37 @@
+/* What a guest's page tables say of a linear address, as the processor would walk them for a data
+ * access of its own: rights, reserved bits, accessed and dirty flags, the error code of #PF. Pure:
+ * the tables are reached through functions. Any CPU. */
+#pragma once
+
+#include "base/types.h"
+#include "base/x86/exceptions.h"
+
+/* The registers that decide. The PDPTEs count in PAE paging alone, which has them as registers. */
+struct paging {
+    uint64_t cr0, cr3, cr4, efer, pdpte[4];
+    unsigned physical_bits;
+};
+
+/* Guest-physical memory. A write to what is not there goes nowhere. */
+struct physical_memory {
+    /* False, and nothing read: there is no memory. */
+    bool (*read)(void *context, void *to, gpa_t from, uint64_t bytes);
+    void (*write)(void *context, gpa_t to, const void *from, uint64_t bytes);
+    /* At once: where the `bytes` (1, 4 or 8, aligned) are `old`, they become `value`. False: they
+     * are not. */
+    bool (*exchange)(void *context, gpa_t at, uint64_t old, uint64_t value, unsigned bytes);
+    void *context;
+};
+
+/* What the access is: bits of the error code, and two more. */
+enum paging_access {
+    PAGING_READ = 0,
+    PAGING_WRITE = PF_ERROR_W,
+    PAGING_USER = PF_ERROR_U,
+    PAGING_AC = 1 << 8,   /* EFLAGS.AC lets supervisor code at user pages, whatever CR4.SMAP says */
+    PAGING_LOOK = 1 << 9, /* only where it is: rights do not count, and no flag is set */
+};
+
+/* True, and `*physical`; or false, and `*error` is the error code of the #PF. */
+bool paging_walk(const struct paging *paging, const struct physical_memory *memory, uint64_t linear,
+                 unsigned access, gpa_t *physical, uint32_t *error);
