@@ -98,6 +98,19 @@ HW_CR_ACCESSORS(2)
 HW_CR_ACCESSORS(3)
 HW_CR_ACCESSORS(4)
 
+/* The guest's: VM entry and exit leave it in the register. */
+static inline uint64_t hw_read_dr6(void)
+{
+    uint64_t value;
+    __asm__ volatile("mov %%dr6, %0" : "=r"(value));
+    return value;
+}
+
+static inline void hw_write_dr6(uint64_t value)
+{
+    __asm__ volatile("mov %0, %%dr6" : : "r"(value));
+}
+
 static inline void hw_invlpg(uint64_t address)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");

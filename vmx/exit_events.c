@@ -260,17 +260,6 @@ void vmx_attend(struct vmx_cpu *vcpu)
         arm_timer(log_drain_line());
 }
 
-/* Hardware task switches of 32-bit code exit whatever the controls say (SDM vol. 3C, 26.2 "Other
- * Causes of VM Exits"), and are not carried out: the guest is shown as it stands. */
-enum exit_next handle_task_switch(struct vmx_cpu *vcpu)
-{
-    uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);
-    stop_guest("hardware task switch to selector %04llx on cpu%u at CS:RIP %04x:%llx, which Orlop "
-               "does not carry out; use a guest that switches tasks in software",
-               (unsigned long long)(qualification & TASK_SWITCH_SELECTOR_MASK), vcpu->cpu->number,
-               vmcs_read(GUEST_CS_SELECTOR), (unsigned long long)vmcs_read(GUEST_RIP));
-}
-
 /* The guest's own end: its processor is shown as it stands. */
 enum exit_next handle_triple_fault(struct vmx_cpu *vcpu)
 {

@@ -87,4 +87,4 @@ enum activity_state {
 
 /* Exit qualification of task switches. */
 #define TASK_SWITCH_SELECTOR_MASK 0x0000FFFFull
-#define TASK_SWITCH_SOURCE_MASK   0xC0000000ull
+#define TASK_SWITCH_SOURCE_MASK   0xC0000000ull /* enum task_source of vcpu/task_switch.h */
