@@ -39,8 +39,8 @@ static enum msr_action read_misc_enable(const struct msr_policy *policy, uint32_
 static enum msr_action write_updt_trig(const struct msr_policy *policy, uint32_t index,
                                        uint64_t now, uint64_t *value)
 {
-    (void)policy, (void)index, (void)now, (void)value;
-    return MSR_DO_IGNORE;
+    (void)index, (void)now, (void)value;
+    return policy->has_microcode ? MSR_DO_IGNORE : MSR_DO_FAULT;
 }
 
 static enum msr_action write_misc_enable(const struct msr_policy *policy, uint32_t index,

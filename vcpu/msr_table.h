@@ -40,6 +40,7 @@ struct msr_policy {
     uint64_t xss_supported;     /* cpuid_policy.xss_supported */
     uint8_t physical_bits;      /* MAXPHYADDR, 32 to 52 */
     bool has_x2apic;            /* CPUID.1:ECX[21] */
+    bool has_microcode;         /* IA32_BIOS_SIGN_ID is there: updates can be asked for */
     bool pt_passes;             /* CPUID_PASSES_PT */
     bool pebs_passes;           /* CPUID_PASSES_PEBS */
 };

@@ -15,6 +15,7 @@ extern const uint8_t vmx_exit[], vmx_exit_measured[]; /* vmx/entry.asm */
 
 void vmx_build_policies(struct machine *all, uint64_t own_base, uint64_t own_end)
 {
+    uint64_t revision;
     uint32_t passes = vmx_passed_features(&all->controls);
     all->cr4_allowed = cr4_allowed_bits(hw_cpuid, all->caps.cr4_fixed1);
     const struct cpuid_capabilities capabilities = {
@@ -27,6 +28,7 @@ void vmx_build_policies(struct machine *all, uint64_t own_base, uint64_t own_end
         .mtrr_cap = all->mtrr.cap,
         .xss_supported = all->cpuid.xss_supported,
         .physical_bits = (uint8_t)vmx_physical_bits(&all->caps),
+        .has_microcode = hw_rdmsr_safe(MSR_IA32_BIOS_SIGN_ID, &revision),
         .has_x2apic = all->caps.cpuid_1_ecx & CPUID_1_ECX_X2APIC,
         .pt_passes = passes & CPUID_PASSES_PT,
         .pebs_passes = passes & CPUID_PASSES_PEBS,

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/msr_line.h"
+
 #include "tests/unit/random.h"
 
 #define OWN_BASE 0x7f000000ull
@@ -22,7 +24,8 @@ static const struct msr_policy policy = {.own_base = OWN_BASE,
                                          .mtrr_cap = 0x50a,
                                          .xss_supported = BIT(11) | BIT(12),
                                          .physical_bits = 46,
-                                         .has_x2apic = true};
+                                         .has_x2apic = true,
+                                         .has_microcode = true};
 
 static enum msr_action write_rule(uint32_t index, uint64_t value)
 {
@@ -245,11 +248,36 @@ static void other_reads_are_not_filtered(void **state)
     }
 }
 
+static void the_documentation_has_each_row(void **state)
+{
+    (void)state;
+    static char text[65536];
+    FILE *file = fopen("docs/abi.md", "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = 0;
+    fclose(file);
+    const char *at = strstr(text, "| index | MSR | read | write | memory | why |\n|---|");
+    assert_non_null(at);
+    at = strchr(strchr(at, '\n') + 1, '\n') + 1;
+    for (unsigned i = 0; i < msr_row_count; i++) {
+        char line[400];
+        msr_line(&msr_rows[i], line, sizeof(line));
+        if (strncmp(at, line, strlen(line)) != 0)
+            fail_msg("docs/abi.md has not: %s", line);
+        at = strchr(at, '\n') + 1;
+    }
+    assert_int_equal(*at, '\n'); /* no row more */
+}
+
 static void a_microcode_update_is_taken_without_effect(void **state)
 {
     (void)state;
     assert_int_equal(write_rule(MSR_IA32_BIOS_UPDT_TRIG, 0xffff880000001030), MSR_DO_IGNORE);
     assert_int_equal(write_rule(MSR_IA32_BIOS_SIGN_ID, 0), MSR_DO_NATIVE);
+    struct msr_policy without = policy;
+    uint64_t address = 0x1030;
+    without.has_microcode = false;
+    assert_int_equal(msr_write_rule(&without, MSR_IA32_BIOS_UPDT_TRIG, 0, &address), MSR_DO_FAULT);
 }
 
 static void xss_takes_supported_components_alone(void **state)
@@ -438,6 +466,7 @@ int main(void)
         cmocka_unit_test(misc_enable_never_turns_nx_off),
         cmocka_unit_test(remote_action_requests_are_unseen),
         cmocka_unit_test(other_reads_are_not_filtered),
+        cmocka_unit_test(the_documentation_has_each_row),
         cmocka_unit_test(a_microcode_update_is_taken_without_effect),
         cmocka_unit_test(xss_takes_supported_components_alone),
         cmocka_unit_test(apic_modes_change_as_the_sdm_draws_it),
