@@ -7,12 +7,14 @@
 #include "kernel/stop.h"
 #include "kernel/time.h"
 #include "lib/format.h"
+#include "lib/string.h"
 #include "lib/symbols.h"
 
 #define STOP_BOUND_US  200000
 #define MAX_FRAMES     24
 #define LAST_LOG_LINES 16
-#define TEXT_BYTES     192
+#define TEXT_BYTES     448 /* a VM entry that failed has the longest text */
+#define PIECE_BYTES    128 /* what log_print() has room for */
 
 extern const uint8_t text_start[], text_end[]; /* linker.ld */
 
@@ -96,7 +98,8 @@ static void print_headline(const char *kind, const char *text, va_list arguments
     log_print("\n");
     log_print("[%llu.%06llu] cpu%u %s: ", (unsigned long long)us / 1000000,
               (unsigned long long)us % 1000000, this_cpu()->number, kind);
-    log_print("%s", sentence);
+    for (const char *piece = sentence; *piece; piece += strnlen(piece, PIECE_BYTES))
+        log_print("%.*s", PIECE_BYTES, piece);
     log_print("\n");
 }
 

@@ -2,11 +2,13 @@
 
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "vmx/entry_now.h"
 #include "vmx/exit.h"
 #include "vmx/instruction_errors.h"
 #include "vmx/vmcs.h"
 
 #define SHOWN_EXITS 16
+#define RULE_BYTES  256
 
 #define U(x) ((unsigned long long)(x))
 
@@ -76,22 +78,32 @@ void vmx_dump(struct cpu *cpu, bool is_self)
         dump_fields();
 }
 
+/* The errors and exits that come of a field's value, and whose. */
+#define ERROR_CONTROLS 7
+#define ERROR_HOST     8
+
 _Noreturn void vmx_entry_failed(struct vmx_cpu *vcpu, bool invalid)
 {
+    char rule[RULE_BYTES] = "";
     uint64_t number = 0;
     if (invalid || !vmcs_read_checked(VMCS_VM_INSTRUCTION_ERROR.encoding, &number))
         panic("VM entry failed on cpu%u: there is no current VMCS", vcpu->cpu->number);
-    panic("VM entry failed on cpu%u with VM-instruction error %llu: %s", vcpu->cpu->number,
-          U(number), vmx_instruction_error_text((uint32_t)number));
+    if (number == ERROR_CONTROLS || number == ERROR_HOST)
+        entry_now_text(number == ERROR_HOST ? ENTRY_HOST : ENTRY_CONTROLS, rule, sizeof(rule));
+    panic("VM entry failed on cpu%u with VM-instruction error %llu: %s%s%s", vcpu->cpu->number,
+          U(number), vmx_instruction_error_text((uint32_t)number), *rule ? "; " : "", rule);
 }
 
 enum exit_next handle_entry_failure(struct vmx_cpu *vcpu)
 {
-    uint32_t reason = vmcs_read(EXIT_REASON);
+    char rule[RULE_BYTES] = "";
+    uint32_t reason = vmcs_read(EXIT_REASON) & EXIT_REASON_BASIC_MASK;
     uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);
-    panic("VM entry failed on cpu%u: %s, exit qualification %llu: %s", vcpu->cpu->number,
-          exit_reason_name(reason & EXIT_REASON_BASIC_MASK), U(qualification),
-          vmx_entry_failure_text(qualification));
+    if (reason == EXIT_REASON_ENTRY_FAILURE_GUEST_STATE)
+        entry_now_text(ENTRY_GUEST, rule, sizeof(rule));
+    panic("VM entry failed on cpu%u: %s, exit qualification %llu: %s%s%s", vcpu->cpu->number,
+          exit_reason_name(reason), U(qualification), vmx_entry_failure_text(qualification),
+          *rule ? "; " : "", rule);
 }
 
 /* Named and dumped, never skipped: our controls do not cause it, so we do not know what it wants.
