@@ -1,6 +1,6 @@
 # Tests and checks. tools/run_tests.py runs them and counts; tests/boot/matrix.toml lists the boots.
 
--include tests/guests/guests.mk tests/bare/bare.mk
+-include tests/guests/guests.mk tests/bare/bare.mk tests/entry/entry.mk
 
 # A stand-in for Orlop: the harness and tools/run.py are tested with it.
 $(B)/stand_in.bin: tests/boot/stand_in.asm
@@ -68,7 +68,7 @@ $(ZIMAGES): tests/boot/zimage.asm
 	$(Q)$(NASM) -f bin -Werror -DVERSION=0x$(lastword $(subst -, ,$(basename $(@F)))) \
 	    $(if $(filter bzimage%,$(@F)),-DHIGH=1) -o $@ $<
 boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf $(B)/bios-relocking.bin \
-    $(B)/bochs_clock.so $(OTHERS) $(BROKEN) $(BROKEN_KERNELS) $(B)/broken/orlop-damaged.elf $(ZIMAGES) guests $(DISKS) linux-tests
+    $(B)/bochs_clock.so $(ENTRY_BUILDS) $(OTHERS) $(BROKEN) $(BROKEN_KERNELS) $(B)/broken/orlop-damaged.elf $(ZIMAGES) guests $(DISKS) linux-tests
 
 # What the Linux guests of the tests do: tests/linux/NAME/run is run in the initramfs
 # build/linux/NAME.img, with the programs that are beside it in C, linked statically.

@@ -1,0 +1,20 @@
+# Builds of Orlop for the tests of VM entry: the same objects and some more, whose functions --wrap
+# puts in the place of others. They have no table of symbols.
+#   entry_rules    breaks each rule in turn, and starts no guest
+#   entry_broken   breaks one field, where the options say so
+#   entry_checked  the same, and checks each entry before it is made
+ENTRY_BUILDS := $(addprefix $(B)/,entry_rules.elf entry_broken.elf entry_checked.elf)
+entry_objects = $(1:%=$(O)/tests/entry/%.o)
+ENTRY_WRAPS_BROKEN := debug_fault_set debug_fault_after_launch
+$(B)/entry_rules.elf: $(call entry_objects,try_rules try_entry.asm)
+$(B)/entry_rules.elf: WRAPS := main_release
+$(B)/entry_broken.elf: $(call entry_objects,break_entry)
+$(B)/entry_broken.elf: WRAPS := $(ENTRY_WRAPS_BROKEN)
+$(B)/entry_checked.elf: $(call entry_objects,break_entry check_always)
+$(B)/entry_checked.elf: WRAPS := $(ENTRY_WRAPS_BROKEN) vmx_attend vmx_handle_exit
+$(ENTRY_BUILDS): $(OBJECTS) $(O)/no_symbols.o linker.ld tools/pack_image.py
+	$(call say,LD,$@)
+	$(Q)ld -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none \
+	    -T linker.ld $(WRAPS:%=--wrap=%) -o $(O)/$(@F) $(filter %.o,$^)
+	$(Q)python3 tools/pack_image.py $(O)/$(@F) $@
+-include $(wildcard $(O)/tests/entry/*.d)
