@@ -40,6 +40,8 @@ EXITS = [
     ("xsetbv-same", "XSETBV", 150),
     ("mov-cr4-toggle-osxsave-twice", "two CR4 writes that exit", 220),
     ("ept-first-touch", "first touch of a GiB that was not mapped at boot", 301),
+    ("unpaged-task-switch-twice", "two task switches, CALL and IRET, unpaged", 20_000),
+    ("pm32-task-switch-twice", "two task switches, CALL and IRET, 32-bit paging", 20_000),
 ]
 # The other modes of the processor, and the same exits there: at most so many times the figure of 64-bit
 # mode. In virtual-8086 mode the others are faults without an exit.

@@ -168,7 +168,11 @@ bits 32
     paging PAGE_DIRECTORY, CR4_PSE
     bench_mode "pm32"
     call virtual_8086
+    call task_switches
+    bench "pm32-task-switch-twice", nop, {call SPARE:0}
     paging 0, 0
+    bench "unpaged-task-switch-twice", nop, {call SPARE:0}
+    clts
     paging PAE_PDPT, CR4_PAE
     bench_mode "pae"
     paging 0, 0
@@ -200,6 +204,26 @@ build_directory:
     cmp ecx, 1024
     jb .next
     ret
+
+; A task in SPARE that gives back by IRET what CALL gives it. TR holds TASK already.
+task_switches:
+    mov eax, other_task
+    mov word [gdt_spare], 103
+    mov [gdt_spare + 2], eax
+    mov word [gdt_spare + 5], 0x89
+    mov ecx, PAGE_DIRECTORY
+    mov [task_state + 28], ecx
+    mov [other_task + 28], ecx
+    mov dword [other_task + 32], .other
+    mov dword [other_task + 36], 2
+    mov dword [other_task + 72], DATA32 ; ES, CS, SS, DS
+    mov dword [other_task + 76], CODE32
+    mov dword [other_task + 80], DATA32
+    mov dword [other_task + 84], DATA32
+    ret
+.other:
+    iret
+    jmp .other
 
 ; By IRET, and back by INT3. There RDMSR and WRMSR are faults and VMCALL no call.
 virtual_8086:
@@ -370,6 +394,7 @@ idt_of_v86:
     dd IDT
 section .bss
 alignb 4
+other_task: resb 104
 task_state:  resb TASK_BITMAP + 0x2000 + 1
 operand:     resd 2
 ticks_from:  resd 1
