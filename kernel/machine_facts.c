@@ -92,7 +92,8 @@ void facts_read_mtrrs(struct mtrr_state *state, unsigned physical_bits)
     if (state->cap & MTRRCAP_FIX)
         for (unsigned i = 0; i < MTRR_FIXED_COUNT; i++)
             state->fixed[i] = hw_rdmsr(mtrr_fixed_msr(i));
-    state->variable_count = (unsigned)bits_get(state->cap, MTRRCAP_VCNT);
+    state->variable_count =
+        (unsigned)min_u64(bits_get(state->cap, MTRRCAP_VCNT), MTRR_VARIABLE_MAX);
     for (unsigned i = 0; i < state->variable_count; i++) {
         state->variable[i].base = hw_rdmsr(MSR_IA32_MTRR_PHYSBASE(i));
         state->variable[i].mask = hw_rdmsr(MSR_IA32_MTRR_PHYSMASK(i));

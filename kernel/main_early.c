@@ -104,6 +104,7 @@ void main_check_capabilities(void)
     smp_list_cpus(boot.facts.madt_address ? &boot.facts.madt : NULL, &boot.cpus);
     if (machine.caps.cpuid_1_edx & CPUID_1_EDX_MTRR)
         facts_read_mtrrs(&machine.mtrr, vmx_physical_bits(&machine.caps));
+    mtrr_sets_add(&machine.types, &machine.mtrr);
     if (boot.options.probe) {
         report_machine(&boot);
         vmx_requirements_check(&machine.caps, refuse_requirement, NULL);
@@ -160,7 +161,7 @@ static struct ept_caps ept_capabilities(void)
 void main_find_place(void)
 {
     struct ept_caps caps = ept_capabilities();
-    unsigned tables = ept_tables_needed(&boot.facts.map, &machine.mtrr, &caps, NULL, 0);
+    unsigned tables = ept_tables_needed(&boot.facts.map, &machine.types, &caps, NULL, 0);
     log_pump(); /* counting took long */
     boot.ept_tables = tables + ept_tables_to_hide(PLACE_ALIGN) + EPT_RESERVE;
     boot.needs = (struct place_needs){boot.cpus.count, boot.ept_tables,

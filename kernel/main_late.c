@@ -188,7 +188,7 @@ void main_build_ept(void)
     hpa_t pool = frames_take_many(boot.ept_tables);
     machine.map = &boot.facts.map;
     ept_set_pool(&machine.ept, &tables, pool, boot.ept_tables);
-    enum error error = ept_build(&machine.ept, &boot.facts.map, &machine.mtrr, &caps, &own, 1);
+    enum error error = ept_build(&machine.ept, &boot.facts.map, &machine.types, &caps, &own, 1);
     if (error != ERROR_NONE)
         panic("the EPT cannot be built (error %d) from %u tables", (int)error, boot.ept_tables);
     machine.ept.memory = &built;

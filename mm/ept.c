@@ -36,9 +36,8 @@ static unsigned count_in_gib(struct ept_plan *plan, uint64_t gib)
     if (ept_plan_choose(plan, gib, 3).shape != EPT_SHAPE_TABLE)
         return 0;
     unsigned tables = 1;
-    uint8_t type;
     bool plain = !ept_hidden_overlaps(plan->hidden, gib, gib + GIB(1)) &&
-                 mtrr_uniform(plan->mtrr, gib, gib + GIB(1), &type);
+                 mtrr_sets_run_at(plan->types, gib).end >= gib + GIB(1);
     for (uint64_t base = gib; !plain && base < gib + GIB(1); base += MIB(2))
         tables += ept_plan_choose(plan, base, 2).shape == EPT_SHAPE_TABLE;
     return tables;
@@ -58,14 +57,14 @@ static unsigned count_tables(struct ept_plan *plan, const struct memory_map *map
     return tables;
 }
 
-unsigned ept_tables_needed(const struct memory_map *map, const struct mtrr_state *mtrr,
+unsigned ept_tables_needed(const struct memory_map *map, const struct mtrr_sets *types,
                            const struct ept_caps *caps, const struct memory_range *hidden,
                            unsigned hidden_count)
 {
     struct ept_hidden copy;
     if (check_arguments(caps, hidden, hidden_count, &copy))
         return UINT32_MAX;
-    struct ept_plan plan = ept_plan_make(mtrr, &copy, caps);
+    struct ept_plan plan = ept_plan_make(types, &copy, caps);
     return count_tables(&plan, map);
 }
 
@@ -128,7 +127,7 @@ static void build_tree(struct builder *builder)
     }
 }
 
-enum error ept_build(struct ept *ept, const struct memory_map *map, const struct mtrr_state *mtrr,
+enum error ept_build(struct ept *ept, const struct memory_map *map, const struct mtrr_sets *types,
                      const struct ept_caps *caps, const struct memory_range *hidden,
                      unsigned hidden_count)
 {
@@ -136,7 +135,7 @@ enum error ept_build(struct ept *ept, const struct memory_map *map, const struct
     if (error)
         return error;
     struct builder builder = {.ept = ept, .map = map};
-    ept->plan = ept_plan_make(mtrr, &ept->hidden, caps);
+    ept->plan = ept_plan_make(types, &ept->hidden, caps);
     uint64_t needed = count_tables(&ept->plan, map);
     if (ept->pool_tables < needed + EPT_RESERVE_MIN)
         return ERROR_NO_SPACE;

@@ -39,18 +39,20 @@ struct ept_hidden {
     struct memory_range ranges[EPT_HIDDEN_MAX];
 };
 
-/* What decides an entry (mm/ept_plan.h). Whoever changes what `mtrr` says empties `run`. */
+/* What decides an entry (mm/ept_plan.h). Whoever changes what `types` says empties `run`. */
 struct ept_plan {
-    const struct mtrr_state *mtrr;
+    const struct mtrr_sets *types;
     const struct ept_hidden *hidden;
     uint64_t limit; /* the first address that cannot be mapped */
     bool page_1g;
     struct mtrr_run run; /* the last one asked for, or empty */
+    uint32_t looks;      /* runs that may still be looked up; behind them all is uncached */
 };
 
 enum ept_table_state {
     EPT_TABLE_FREE,
     EPT_TABLE_TOUCHED, /* made on touch: may be dropped */
+    EPT_TABLE_SPLIT,   /* made by ept_retype() */
     EPT_TABLE_PINNED,  /* holds, or leads to, a page that was set */
     EPT_TABLE_DROPPED, /* unlinked, perhaps still cached by some processor */
 };
@@ -96,7 +98,7 @@ enum ept_fill {
 
 /* The exact number of tables that ept_build() makes for these arguments, UINT32_MAX for bad ones.
  * Without ranges to hide (their place may not be known yet), add ept_tables_to_hide(). */
-unsigned ept_tables_needed(const struct memory_map *map, const struct mtrr_state *mtrr,
+unsigned ept_tables_needed(const struct memory_map *map, const struct mtrr_sets *types,
                            const struct ept_caps *caps, const struct memory_range *hidden,
                            unsigned hidden_count);
 
@@ -110,12 +112,12 @@ static inline unsigned ept_tables_to_hide(uint64_t bytes)
  * holding anything. Those that the boot map leaves are the reserve, up to EPT_RESERVE_MAX. */
 void ept_set_pool(struct ept *ept, const struct table_memory *memory, hpa_t pool, unsigned count);
 
-/* Builds the boot map after ept_set_pool(); `mtrr` must stay, the others may go.
+/* Builds the boot map after ept_set_pool(); `types` must stay, the others may go.
  * ERROR_UNSUPPORTED: no 2 MiB pages. ERROR_RANGE: phys_bits, or too many, empty or unaligned hidden
  * ranges. ERROR_NO_SPACE: the pool is smaller than ept_tables_needed() + EPT_RESERVE_MIN.
  * On an error no table was touched. */
 MUST_CHECK enum error ept_build(struct ept *ept, const struct memory_map *map,
-                                const struct mtrr_state *mtrr, const struct ept_caps *caps,
+                                const struct mtrr_sets *types, const struct ept_caps *caps,
                                 const struct memory_range *hidden, unsigned hidden_count);
 
 /* An address that was not mapped at boot: maps the largest page there, with its neighbours of the
@@ -136,6 +138,20 @@ MUST_CHECK enum error ept_set_page(struct ept *ept, gpa_t page, hpa_t frame, uin
 /* Makes one page of 4 KiB not present. Errors and duties as above. Outside hidden ranges the next
  * touch would map it again. */
 MUST_CHECK enum error ept_clear_page(struct ept *ept, gpa_t page);
+
+/* What ept_retype() has done, and how many KiB of each memory type are mapped now. */
+struct ept_retyped {
+    unsigned changed; /* entries */
+    unsigned split;   /* pages that became tables */
+    unsigned strict;  /* pages that are too large for their types, and have the strictest of them */
+    uint64_t kib[MEMORY_TYPE_WB + 1];
+};
+
+/* `types` of ept_build() says something else now: gives every page its new type, but for those that
+ * were set or are hidden. Pages are split while the reserve has tables for it, and joined again.
+ * What was mapped on touch is dropped. No processor runs the guest meanwhile, and each invalidates
+ * before it does. Its time depends on the number of tables alone. */
+struct ept_retyped ept_retype(struct ept *ept);
 
 /* Unlinks tables made on touch, the oldest first, until `tables` frames are free or dropped, and
  * says whether they are. If it unlinked any: invalidate, then ept_reclaim(). */

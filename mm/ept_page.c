@@ -19,7 +19,8 @@ static bool is_possible(const struct ept *ept, gpa_t page, hpa_t frame, uint64_t
  * EPT_RESERVE_MIN frames are never pinned, so that a touch can always be served. */
 static bool has_room(const struct ept *ept, gpa_t page, unsigned fresh)
 {
-    unsigned pinned = ept_reserve_count(ept, EPT_TABLE_PINNED) + fresh;
+    unsigned pinned =
+        ept_reserve_count(ept, EPT_TABLE_PINNED) + ept_reserve_count(ept, EPT_TABLE_SPLIT) + fresh;
     for (unsigned i = 0; i < ept->reserve_count; i++)
         if (ept->reserve[i].state == EPT_TABLE_TOUCHED &&
             ept_reserve_spans(&ept->reserve[i], page.v))
@@ -31,7 +32,8 @@ static bool has_room(const struct ept *ept, gpa_t page, unsigned fresh)
 static void pin_path(struct ept *ept, gpa_t page)
 {
     for (unsigned i = 0; i < ept->reserve_count; i++)
-        if (ept->reserve[i].state == EPT_TABLE_TOUCHED &&
+        if ((ept->reserve[i].state == EPT_TABLE_TOUCHED ||
+             ept->reserve[i].state == EPT_TABLE_SPLIT) &&
             ept_reserve_spans(&ept->reserve[i], page.v))
             ept->reserve[i].state = EPT_TABLE_PINNED;
 }

@@ -4,20 +4,23 @@
  * above them is a violation. */
 uint64_t ept_plan_limit(const struct ept_caps *caps) { return BIT(min_u64(caps->phys_bits, 48)); }
 
-struct ept_plan ept_plan_make(const struct mtrr_state *mtrr, const struct ept_hidden *hidden,
+struct ept_plan ept_plan_make(const struct mtrr_sets *types, const struct ept_hidden *hidden,
                               const struct ept_caps *caps)
 {
     return (struct ept_plan){
-        .mtrr = mtrr,
+        .types = types,
         .hidden = hidden,
         .limit = ept_plan_limit(caps),
         .page_1g = caps->page_1g,
+        .looks = UINT32_MAX,
     };
 }
 
 static __attribute__((noinline)) void look_up_run(struct ept_plan *plan, uint64_t base)
 {
-    plan->run = mtrr_run_at(plan->mtrr, base);
+    const struct mtrr_run uncached = {0, UINT64_MAX, MEMORY_TYPE_UC};
+    plan->run = plan->looks ? mtrr_sets_run_at(plan->types, base) : uncached;
+    plan->looks -= plan->looks > 0;
 }
 
 /* The last run is kept: blocks are asked for in rising order, and touches lie near each other. One
@@ -48,4 +51,16 @@ struct ept_choice ept_plan_choose(struct ept_plan *plan, uint64_t base, unsigned
     if (level == 4 || (level == 3 && !plan->page_1g))
         return table;
     return has_one_type(plan, base, end) ? page(plan, base, level) : table;
+}
+
+uint8_t ept_plan_strictest(struct ept_plan *plan, uint64_t base, unsigned level)
+{
+    uint64_t end = base + level_bytes(level);
+    look_up_run(plan, base);
+    uint8_t type = plan->run.type;
+    while (plan->run.end < end && type != MEMORY_TYPE_UC) {
+        look_up_run(plan, plan->run.end);
+        type = mtrr_stricter(type, plan->run.type);
+    }
+    return type;
 }

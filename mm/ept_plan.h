@@ -15,11 +15,14 @@ struct ept_choice {
 /* The first address that four levels, and this processor, do not have. */
 uint64_t ept_plan_limit(const struct ept_caps *caps);
 
-struct ept_plan ept_plan_make(const struct mtrr_state *mtrr, const struct ept_hidden *hidden,
+struct ept_plan ept_plan_make(const struct mtrr_sets *types, const struct ept_hidden *hidden,
                               const struct ept_caps *caps);
 
 /* The choice for the block of level_bytes(level) at `base`, a multiple of that. */
 struct ept_choice ept_plan_choose(struct ept_plan *plan, uint64_t base, unsigned level);
+
+/* The strictest type in that block. */
+uint8_t ept_plan_strictest(struct ept_plan *plan, uint64_t base, unsigned level);
 
 static inline bool ept_hidden_overlaps(const struct ept_hidden *hidden, uint64_t base, uint64_t end)
 {

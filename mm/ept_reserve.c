@@ -46,6 +46,27 @@ uint64_t *ept_reserve_take(struct ept *ept, enum ept_table_state state, unsigned
     return ept->memory->map(ept->memory->context, *frame);
 }
 
+bool ept_reserve_has_split(const struct ept *ept)
+{
+    return ept_reserve_count(ept, EPT_TABLE_FREE) > EPT_RESERVE_MIN;
+}
+
+const struct ept_reserve *ept_reserve_linked(const struct ept *ept, uint64_t entry)
+{
+    uint64_t number = ((entry & EPT_ADDRESS) - ept->pool.v) / PAGE_SIZE;
+    return number < ept->boot_tables ? NULL : &ept->reserve[number - ept->boot_tables];
+}
+
+/* A PINNED table below would have pinned this one too. */
+void ept_reserve_give_back(struct ept *ept, const struct ept_reserve *top)
+{
+    const struct ept_reserve span = *top;
+    for (unsigned i = 0; i < ept->reserve_count; i++)
+        if (ept->reserve[i].state == EPT_TABLE_SPLIT && ept->reserve[i].level <= span.level &&
+            ept_reserve_spans(&span, ept->reserve[i].base))
+            ept->reserve[i].state = EPT_TABLE_FREE;
+}
+
 void ept_reclaim(struct ept *ept)
 {
     for (unsigned i = 0; i < ept->reserve_count; i++)

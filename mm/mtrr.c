@@ -36,7 +36,7 @@ static uint8_t fixed_type(const struct mtrr_state *state, uint64_t address)
     return mtrr_known_type(value >> slot % 8 * 8 & 0xff);
 }
 
-static uint8_t combine(uint8_t a, uint8_t b)
+uint8_t mtrr_stricter(uint8_t a, uint8_t b)
 {
     if (a == b)
         return a;
@@ -56,7 +56,7 @@ uint8_t mtrr_type(const struct mtrr_state *state, uint64_t address)
         if (!mtrr_is_valid(state, i) || !mtrr_is_inside(state, i, address))
             continue;
         uint8_t own = mtrr_known_type(mtrr_raw_type(state, i));
-        type = found ? combine(type, own) : own;
+        type = found ? mtrr_stricter(type, own) : own;
         found = true;
     }
     return type;

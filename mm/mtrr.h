@@ -8,9 +8,10 @@
 #include "base/types.h"
 #include "base/x86/page.h"
 
-/* IA32_MTRRCAP.VCNT has eight bits. */
-#define MTRR_VARIABLE_MAX 255
+/* MSRs 200H to 24FH; behind them lies the first fixed-range one. */
+#define MTRR_VARIABLE_MAX 40
 #define MTRR_FIXED_COUNT  11
+#define MTRR_SETS_MAX     4
 
 #define MTRRCAP_VCNT       BITS(7, 0)
 #define MTRRCAP_FIX        BIT(8)
@@ -58,6 +59,26 @@ struct mtrr_run mtrr_run_at(const struct mtrr_state *state, uint64_t address);
  * depends on the number of ranges, not on the size. False for an empty range. */
 bool mtrr_uniform(const struct mtrr_state *state, uint64_t base, uint64_t end, uint8_t *type);
 
+/* The registers as RDMSR finds them: MSRs 200H to 2FFH that are MTRRs, by the low byte of their
+ * index. Those that do not exist are not looked at; reading keeps cap, count and width. */
+void mtrr_shadow_fill(uint64_t shadow[0x100], const struct mtrr_state *state);
+void mtrr_shadow_read(struct mtrr_state *state, const uint64_t shadow[0x100]);
+
+/* What several CPUs have, each state once: an address has the strictest of its types, which is what
+ * ranges that overlap would give it. */
+struct mtrr_sets {
+    unsigned count; /* at least 1 */
+    struct mtrr_state set[MTRR_SETS_MAX];
+};
+
+/* Where there are more than MTRR_SETS_MAX, the last of them is "all uncached". */
+void mtrr_sets_add(struct mtrr_sets *sets, const struct mtrr_state *state);
+bool mtrr_sets_alike(const struct mtrr_sets *a, const struct mtrr_sets *b);
+
+/* As mtrr_run_at(); the stricter of two types. */
+struct mtrr_run mtrr_sets_run_at(const struct mtrr_sets *sets, uint64_t address);
+uint8_t mtrr_stricter(uint8_t a, uint8_t b);
+
 /* The set of enum mtrr_problem that this state has. Ranges that are off are not looked at. */
 unsigned mtrr_problems(const struct mtrr_state *state);
 
@@ -68,6 +89,6 @@ struct mtrr_difference {
 };
 
 /* Whether the registers of two CPUs differ, and in which first; registers that are off, or do not
- * exist, may. `*first` is written only then. phys_bits is not compared. */
+ * exist, may. `*first` is written only then, and may be NULL. phys_bits is not compared. */
 bool mtrr_states_differ(const struct mtrr_state *a, const struct mtrr_state *b,
                         struct mtrr_difference *first);

@@ -46,6 +46,8 @@ bool mtrr_states_differ(const struct mtrr_state *a, const struct mtrr_state *b,
     for (unsigned i = 0; i < FIRST_PAIR + 2 * mtrr_variable_count(a); i++) {
         if (in_a[i] == in_b[i] || !in_force(a, b, i))
             continue;
+        if (!first)
+            return true;
         name_register(i, first->name, sizeof(first->name));
         first->a = in_a[i];
         first->b = in_b[i];

@@ -46,20 +46,6 @@ void vmx_prepare_cpu(uint32_t number)
         vcpu->scratch[i] = frames_take();
 }
 
-/* The guest's view of the MTRRs begins as what they are. Registers that do not exist read as 0 and
- * are never asked for. */
-static void fill_mtrr_shadow(struct vmx_cpu *vcpu)
-{
-    const struct mtrr_state *mtrr = &machine.mtrr;
-    for (unsigned i = 0; i < MTRR_FIXED_COUNT; i++)
-        vcpu->mtrr_shadow[mtrr_fixed_msr(i) & 0xFF] = mtrr->fixed[i];
-    for (unsigned i = 0; i < mtrr->variable_count && i < 0x28; i++) {
-        vcpu->mtrr_shadow[2 * i] = mtrr->variable[i].base;
-        vcpu->mtrr_shadow[2 * i + 1] = mtrr->variable[i].mask;
-    }
-    vcpu->mtrr_shadow[MSR_IA32_MTRR_DEF_TYPE & 0xFF] = mtrr->def_type;
-}
-
 enum error vmx_start_cpu(struct cpu *cpu)
 {
     struct vmx_cpu *vcpu = cpu->vcpu;
@@ -67,7 +53,7 @@ enum error vmx_start_cpu(struct cpu *cpu)
     vcpu->signature = hw_cpuid(CPUID_LEAF_FEATURES, 0).eax;
     vcpu->eptp = ept_pointer(&machine.ept);
     vcpu->run_state = CPU_STATE_OFF;
-    fill_mtrr_shadow(vcpu);
+    mtrr_shadow_fill(vcpu->mtrr_shadow, &machine.mtrr);
     enum error error = vmx_root_enter(vcpu, vcpu->vmxon, vcpu->vmcs);
     if (error != ERROR_NONE)
         return error;

@@ -41,7 +41,8 @@ struct machine {
     struct msr_policy msr;
     hpa_t msr_bitmap;
     hpa_t io_bitmap[2]; /* A and B, where there are `ports` */
-    struct mtrr_state mtrr;
+    struct mtrr_state mtrr; /* the BSP's, as the firmware left them */
+    struct mtrr_sets types; /* what the EPT's types come from */
     struct ept ept;
     struct spinlock ept_lock;
     uint32_t guest_cpus;  /* CPUs that run the guest; the others are left out */

@@ -1,4 +1,4 @@
-/* with: mm/ept*.c mm/walk.c mm/memmap*.c mm/mtrr.c */
+/* with: mm/ept*.c mm/walk.c mm/memmap*.c mm/mtrr*.c lib/format.c */
 #include "mm/ept.h"
 
 #include <setjmp.h>
@@ -27,7 +27,8 @@ static struct {
 } pool[POOL_TABLES];
 
 static struct memory_map map;
-static struct mtrr_state mtrr;
+static struct mtrr_sets all = {.count = 1};
+static struct mtrr_state *const mtrr = &all.set[0];
 static struct ept_caps caps;
 static struct memory_range hidden[2];
 static unsigned hidden_count;
@@ -81,7 +82,7 @@ static bool can_be_page(uint64_t base, unsigned level)
     uint8_t type;
     uint64_t bytes = level_bytes(level);
     return (level < 3 || (level == 3 && caps.page_1g)) && !is_hidden(base, base + bytes) &&
-           mtrr_uniform(&mtrr, base, base + bytes, &type);
+           mtrr_uniform(mtrr, base, base + bytes, &type);
 }
 
 static void check_page(unsigned level, uint64_t base, uint64_t entry)
@@ -93,7 +94,7 @@ static void check_page(unsigned level, uint64_t base, uint64_t entry)
         assert_int_equal(entry, set->entry);
         return;
     }
-    uint64_t expected = base | RWX | (uint64_t)mtrr_type(&mtrr, base) << 3;
+    uint64_t expected = base | RWX | (uint64_t)mtrr_type(mtrr, base) << 3;
     assert_int_equal(entry, expected | (level > 1 ? BIT(7) : 0));
     assert_true(can_be_page(base, level) && base < limit());
     assert_true(!can_be_page(enclosing, level + 1) || set_in(enclosing, level_bytes(level + 1)));
@@ -191,22 +192,22 @@ static const struct table_memory memory = {.map = map_pool, .store = watch_store
 
 static void add_variable(uint64_t base, uint64_t bytes, uint8_t type)
 {
-    unsigned i = mtrr.variable_count++;
-    mtrr.variable[i].base = (base & ~(bytes - 1)) | type;
-    mtrr.variable[i].mask = (~(bytes - 1) & BITS(mtrr.phys_bits - 1, 12)) | MTRR_PHYSMASK_V;
+    unsigned i = mtrr->variable_count++;
+    mtrr->variable[i].base = (base & ~(bytes - 1)) | type;
+    mtrr->variable[i].mask = (~(bytes - 1) & BITS(mtrr->phys_bits - 1, 12)) | MTRR_PHYSMASK_V;
 }
 
 static void make_mtrrs(uint64_t low_end, uint64_t high_end)
 {
     static const uint8_t types[] = {0, 6, 6, 1, 4, 5};
-    memset(&mtrr, 0, sizeof(mtrr));
-    mtrr.cap = MTRRCAP_FIX;
-    mtrr.phys_bits = caps.phys_bits;
-    mtrr.def_type = MTRR_DEF_TYPE_E | (random_below(4) ? MTRR_DEF_TYPE_FE : 0);
-    for (unsigned i = 0; i < sizeof(mtrr.fixed); i++)
-        ((uint8_t *)mtrr.fixed)[i] = i < 8 * 2 || random_below(3) ? 6 : types[random_below(6)];
+    memset(mtrr, 0, sizeof(*mtrr));
+    mtrr->cap = MTRRCAP_FIX;
+    mtrr->phys_bits = caps.phys_bits;
+    mtrr->def_type = MTRR_DEF_TYPE_E | (random_below(4) ? MTRR_DEF_TYPE_FE : 0);
+    for (unsigned i = 0; i < sizeof(mtrr->fixed); i++)
+        ((uint8_t *)mtrr->fixed)[i] = i < 8 * 2 || random_below(3) ? 6 : types[random_below(6)];
     if (random_below(2)) { /* write-back but for devices */
-        mtrr.def_type |= MEMORY_TYPE_WB;
+        mtrr->def_type |= MEMORY_TYPE_WB;
         add_variable(GIB(3), GIB(1), MEMORY_TYPE_UC);
         if (random_below(2))
             add_variable(ALIGN_DOWN(low_end, MIB(64)), MIB(64), MEMORY_TYPE_UC);
@@ -254,10 +255,10 @@ static enum error build(unsigned reserve)
         for (unsigned i = 0; i < TABLE_ENTRIES; i++)
             pool[table].entries[i] = GARBAGE;
     }
-    unsigned needed = ept_tables_needed(&map, &mtrr, &caps, hidden, hidden_count);
+    unsigned needed = ept_tables_needed(&map, &all, &caps, hidden, hidden_count);
     assert_true(needed + reserve <= POOL_TABLES);
     ept_set_pool(&ept, &memory, HPA(POOL_BASE), needed + reserve);
-    enum error error = ept_build(&ept, &map, &mtrr, &caps, hidden, hidden_count);
+    enum error error = ept_build(&ept, &map, &all, &caps, hidden, hidden_count);
     if (!error)
         check_tree(linked_table(ept.root.v), 4, 0, true);
     return error;
@@ -310,7 +311,7 @@ static void each_address_is_mapped_to_itself_with_its_type_or_not_at_all(void **
             assert_int_equal(walk.mapped, expected);
             assert_true(!expected || (walk.level == level && walk.entry == entry));
             assert_true(!expected || walk.address == address);
-            assert_true(!expected || ept_entry_type(walk.entry) == mtrr_type(&mtrr, address));
+            assert_true(!expected || ept_entry_type(walk.entry) == mtrr_type(mtrr, address));
             assert_true(!expected || ept_entry_rights(walk.entry) == RWX);
         }
     }
@@ -322,12 +323,12 @@ static void the_tables_are_as_many_as_foretold_and_few(void **unused)
     for (unsigned round = 0; round < 80; round++) {
         make_machine();
         assert_int_equal(build(EPT_RESERVE_MIN), ERROR_NONE);
-        unsigned needed = ept_tables_needed(&map, &mtrr, &caps, hidden, hidden_count), live = 0;
+        unsigned needed = ept_tables_needed(&map, &all, &caps, hidden, hidden_count), live = 0;
         for (unsigned i = 0; i < POOL_TABLES; i++)
             live += pool[i].life == LIVE;
         assert_int_equal(ept.boot_tables, needed);
         assert_int_equal(live, needed);
-        unsigned bound = ept_tables_needed(&map, &mtrr, &caps, NULL, 0);
+        unsigned bound = ept_tables_needed(&map, &all, &caps, NULL, 0);
         for (unsigned i = 0; i < hidden_count; i++)
             bound += ept_tables_to_hide(hidden[i].end - hidden[i].base);
         assert_true(needed <= bound && bound < needed + 4 * hidden_count + 3);
@@ -341,27 +342,27 @@ static void masks_of_many_holes_are_counted_and_built_alike(void **unused)
     (void)unused;
     make_machine();
     caps.page_1g = true;
-    memset(&mtrr, 0, sizeof(mtrr));
-    mtrr.phys_bits = caps.phys_bits;
-    mtrr.def_type = MTRR_DEF_TYPE_E | MEMORY_TYPE_WB;
-    mtrr.variable_count = 1;
-    mtrr.variable[0].base = MEMORY_TYPE_WB; /* every other 64 KiB, and it makes no difference */
-    mtrr.variable[0].mask = BIT(16) | MTRR_PHYSMASK_V;
+    memset(mtrr, 0, sizeof(*mtrr));
+    mtrr->phys_bits = caps.phys_bits;
+    mtrr->def_type = MTRR_DEF_TYPE_E | MEMORY_TYPE_WB;
+    mtrr->variable_count = 1;
+    mtrr->variable[0].base = MEMORY_TYPE_WB; /* every other 64 KiB, and it makes no difference */
+    mtrr->variable[0].mask = BIT(16) | MTRR_PHYSMASK_V;
     assert_int_equal(build(EPT_RESERVE_MIN), ERROR_NONE);
-    assert_int_equal(ept.boot_tables, ept_tables_needed(&map, &mtrr, &caps, hidden, hidden_count));
+    assert_int_equal(ept.boot_tables, ept_tables_needed(&map, &all, &caps, hidden, hidden_count));
     assert_int_equal(ept_lookup(&ept, GPA(GIB(3) + MIB(4))).level, 2);
 }
 
 static unsigned tables_for(uint64_t ram_above_4g, bool page_1g)
 {
     memset(&map, 0, sizeof(map));
-    memset(&mtrr, 0, sizeof(mtrr));
+    memset(mtrr, 0, sizeof(*mtrr));
     caps = (struct ept_caps){page_1g, true, false, 46};
-    mtrr.phys_bits = 46;
-    mtrr.def_type = MTRR_DEF_TYPE_E | MEMORY_TYPE_WB;
+    mtrr->phys_bits = 46;
+    mtrr->def_type = MTRR_DEF_TYPE_E | MEMORY_TYPE_WB;
     assert_int_equal(memory_map_add(&map, 0, GIB(4), MEMORY_USABLE), ERROR_NONE);
     assert_int_equal(memory_map_add(&map, GIB(4), ram_above_4g, MEMORY_USABLE), ERROR_NONE);
-    return ept_tables_needed(&map, &mtrr, &caps, NULL, 0);
+    return ept_tables_needed(&map, &all, &caps, NULL, 0);
 }
 
 static void with_1g_pages_ram_costs_nothing_and_without_one_table_a_gib(void **unused)
@@ -374,8 +375,8 @@ static void with_1g_pages_ram_costs_nothing_and_without_one_table_a_gib(void **u
     assert_int_equal(tables_for(GIB(60) + 1, false), 2 + 65);
     assert_int_equal(tables_for(GIB(500), false), 2 + 504);
     /* Fixed ranges: a table of 2 MiB pages and one of 4 KiB pages for the first GiB. */
-    mtrr.cap = MTRRCAP_FIX, mtrr.def_type |= MTRR_DEF_TYPE_FE, caps.page_1g = true;
-    assert_int_equal(ept_tables_needed(&map, &mtrr, &caps, NULL, 0), 2 + 2);
+    mtrr->cap = MTRRCAP_FIX, mtrr->def_type |= MTRR_DEF_TYPE_FE, caps.page_1g = true;
+    assert_int_equal(ept_tables_needed(&map, &all, &caps, NULL, 0), 2 + 2);
 }
 
 static void what_cannot_be_built_is_refused_before_the_first_store(void **unused)
@@ -387,8 +388,8 @@ static void what_cannot_be_built_is_refused_before_the_first_store(void **unused
     const struct ept_caps good_caps = caps;
     const struct memory_range good_range = hidden[0];
 #define REFUSED(change, error)                                                                     \
-    (change, assert_int_equal(ept_build(&ept, &map, &mtrr, &caps, hidden, hidden_count), error),   \
-     assert_int_equal(ept_tables_needed(&map, &mtrr, &caps, hidden, hidden_count), UINT32_MAX),    \
+    (change, assert_int_equal(ept_build(&ept, &map, &all, &caps, hidden, hidden_count), error),    \
+     assert_int_equal(ept_tables_needed(&map, &all, &caps, hidden, hidden_count), UINT32_MAX),     \
      caps = good_caps, hidden[0] = good_range, hidden_count = 1)
     REFUSED(caps.page_2m = false, ERROR_UNSUPPORTED);
     REFUSED(caps.phys_bits = 31, ERROR_RANGE);

@@ -253,15 +253,17 @@ static void terabytes_under_all_ranges_cost_no_walk_over_pages(void **unused)
     start(52, MTRR_DEF_TYPE_E | MEMORY_TYPE_UC);
     for (unsigned i = 0; i < MTRR_VARIABLE_MAX; i++)
         add_range(i * GIB(4), GIB(4), MEMORY_TYPE_WB);
-    assert_true(mtrr_uniform(&mtrr, 0, 255 * GIB(4), &type) && type == MEMORY_TYPE_WB);
-    assert_false(mtrr_uniform(&mtrr, 0, 255 * GIB(4) + PAGE_SIZE, &type));
-    assert_true(mtrr_uniform(&mtrr, 255 * GIB(4), BIT(52), &type) && type == MEMORY_TYPE_UC);
+    assert_true(mtrr_uniform(&mtrr, 0, MTRR_VARIABLE_MAX * GIB(4), &type) &&
+                type == MEMORY_TYPE_WB);
+    assert_false(mtrr_uniform(&mtrr, 0, MTRR_VARIABLE_MAX * GIB(4) + PAGE_SIZE, &type));
+    assert_true(mtrr_uniform(&mtrr, MTRR_VARIABLE_MAX * GIB(4), BIT(52), &type) &&
+                type == MEMORY_TYPE_UC);
     assert_int_equal(mtrr_problems(&mtrr), 0);
     mtrr.variable_count--;
     add_range(BIT(51), BIT(51), MEMORY_TYPE_WP); /* up to the last address that there is */
     assert_true(mtrr_run_at(&mtrr, BIT(51) + GIB(9)).end == UINT64_MAX);
     mtrr.variable_count = 4096; /* more than the register can say: not read past the array */
-    assert_int_equal(mtrr_type(&mtrr, 255 * GIB(4)), MEMORY_TYPE_UC);
+    assert_int_equal(mtrr_type(&mtrr, MTRR_VARIABLE_MAX * GIB(4)), MEMORY_TYPE_UC);
 }
 
 static void problems_are_reported_and_sound_states_have_none(void **unused)
@@ -357,8 +359,8 @@ static void each_fixed_register_and_the_last_pair_have_their_name(void **unused)
         EXPECT_CHANGE(fixed[i], BIT(63), names[i]);
     for (unsigned i = 0; i < MTRR_VARIABLE_MAX; i++)
         add_range(i * GIB(1), GIB(1), MEMORY_TYPE_WB);
-    EXPECT_CHANGE(variable[254].base, 1, "IA32_MTRR_PHYSBASE254");
-    EXPECT_CHANGE(variable[254].mask, MTRR_PHYSMASK_V, "IA32_MTRR_PHYSMASK254");
+    EXPECT_CHANGE(variable[MTRR_VARIABLE_MAX - 1].base, 1, "IA32_MTRR_PHYSBASE39");
+    EXPECT_CHANGE(variable[MTRR_VARIABLE_MAX - 1].mask, MTRR_PHYSMASK_V, "IA32_MTRR_PHYSMASK39");
 }
 
 static void registers_that_are_off_may_differ(void **unused)
