@@ -2,10 +2,12 @@
 ; are filled in by kernel/smp.c, and after bring-up the page is given back byte for byte. All APs run
 ; it at once, so it writes nothing.
 ;
-;   1. SIPI:        real mode, CS = page / 16, IP = 0; CR0.CD and NW are set by INIT
+;   1. SIPI:        real mode, CS = page / 16, IP = 0; CR0.CD and NW are as INIT
+;                   found them, and EBP keeps CR0
 ;   2. tp_long:     straight into long mode, on the host's tables (SDM vol. 3A, 9.8.5 "Initializing
 ;                   IA-32e Mode"; paging and protection may be switched on by one write)
-;   3. ap_entry64:  at its own address in the image; RDI = this CPU's number, RSP = its stack
+;   3. ap_entry64:  at its own address in the image; RDI = this CPU's number, RSP = its stack,
+;                   RSI = the CR0 that it came with
 %include "asm_constants.inc"
 
 section .rodata.trampoline progbits alloc noexec nowrite align=16
@@ -16,6 +18,7 @@ global trampoline_parameters
 trampoline_start:
         cli
         cld
+        mov ebp, cr0
         mov ax, cs
         mov ds, ax
         o32 lgdt [tp_gdt_pointer - trampoline_start]
@@ -92,6 +95,7 @@ ap_entry64:
         imul rax, rax, X86_SLOT_BYTES
         mov rsp, X86_CPU_BASE + X86_SLOT_STACK_TOP
         add rsp, rax
+        mov esi, ebp
         xor ebp, ebp
         call smp_ap_main
 .stranger:

@@ -44,6 +44,7 @@ struct cpu {
     volatile uint32_t attention;
     uint32_t number; /* 0 is the BSP; the others in the order of the MADT */
     uint32_t apic_id;
+    uint32_t cr0_found;       /* an AP's when it came, as INIT has left it */
     volatile uint32_t state;  /* enum percpu_state */
     volatile uint32_t kicked; /* an NMI of ours is on its way */
     volatile uint64_t stopped_generation;

@@ -32,7 +32,7 @@ uint32_t smp_apic_ids[LAYOUT_MAX_CPUS]; /* read by ap_entry64 */
 uint32_t smp_cpu_count;
 static void (*ap_main)(struct cpu *cpu);
 
-void smp_ap_main(uint32_t number);
+void smp_ap_main(uint32_t number, uint32_t cr0);
 
 void smp_list_cpus(const struct madt_cpus *madt, struct smp_cpus *cpus)
 {
@@ -49,9 +49,10 @@ void smp_list_cpus(const struct madt_cpus *madt, struct smp_cpus *cpus)
 }
 
 /* C begins here on an AP, on its own stack. */
-void smp_ap_main(uint32_t number)
+void smp_ap_main(uint32_t number, uint32_t cr0)
 {
     percpu_enter_slot(number, smp_apic_ids[number]);
+    this_cpu()->cr0_found = cr0;
     ap_main(this_cpu());
 }
 

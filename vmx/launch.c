@@ -78,7 +78,7 @@ _Noreturn void vmx_run_boot_cpu(struct cpu *cpu, const struct entry_state *entry
 _Noreturn void vmx_run_other_cpu(struct cpu *cpu)
 {
     struct vmx_cpu *vcpu = cpu->vcpu;
-    struct reset_state state = reset_state_after_init(CR0_ET, vcpu->signature);
+    struct reset_state state = reset_state_after_init(cpu->cr0_found, vcpu->signature);
     vmx_load_state(vcpu, &state,
                    machine.icr_intercepted ? ACTIVITY_ACTIVE : ACTIVITY_WAIT_FOR_SIPI);
     vcpu->run_state = CPU_STATE_WAIT_FOR_SIPI;
