@@ -38,6 +38,7 @@ enum percpu_state {
 #define ATTENTION_RELOAD    BIT(3) /* a handler changed registers that the fast way out leaves */
 #define ATTENTION_MAIL      BIT(4) /* an INIT or SIPI waits in the mailbox: vmx/icr.h */
 #define ATTENTION_KICKED    BIT(5) /* an NMI of ours was taken, perhaps with one of the guest's */
+#define ATTENTION_TYPES     BIT(6) /* MTRRs may have changed: vmx/memory_types.h */
 
 struct cpu {
     struct cpu *self; /* GS:0 */

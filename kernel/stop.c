@@ -7,7 +7,8 @@
 static uint32_t cpus = 1;
 static volatile uint64_t generation; /* odd while a stop is in force */
 static volatile uint32_t requester_taken;
-static volatile bool panicking; /* a stop that is never released */
+static volatile bool write_back; /* the stop in force is a STOP_TYPES */
+static volatile bool panicking;  /* a stop that is never released */
 
 void stop_set_cpus(uint32_t count) { cpus = count; }
 uint32_t stop_cpus(void) { return cpus; }
@@ -46,7 +47,10 @@ void stop_serve(struct cpu *cpu)
     __atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTENTION_STOP, __ATOMIC_SEQ_CST);
     uint32_t before = cpu->state;
     while (in_force()) {
-        cpu->stopped_generation = generation;
+        uint64_t now = generation;
+        if (write_back && cpu->stopped_generation != now)
+            hw_wbinvd();
+        cpu->stopped_generation = now;
         __atomic_store_n(&cpu->state, CPU_STOPPED, __ATOMIC_SEQ_CST);
         hw_pause();
     }
@@ -89,6 +93,7 @@ uint32_t stop_all(enum stop_reason reason, uint64_t bound_us)
         panicking = true;
     else
         take_request(self);
+    write_back = reason == STOP_TYPES;
     __atomic_or_fetch(&generation, 1, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < cpus; i++) {
         struct cpu *other = percpu_get(i);
@@ -105,6 +110,6 @@ uint32_t stop_all(enum stop_reason reason, uint64_t bound_us)
 
 void stop_release(void)
 {
-    __atomic_add_fetch(&generation, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&generation, (generation | 1) + 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&requester_taken, 0, __ATOMIC_SEQ_CST);
 }

@@ -1,5 +1,5 @@
-/* The stop protocol: one CPU makes all others stand still, and lets them go again. Panic uses it
- * now; EPT changes, the monitor, gdb and unload will.
+/* The stop protocol: one CPU makes all others stand still, and lets them go again. Panic and
+ * EPT changes use it; the monitor, gdb and unload will.
  *
  *   requester                              target
  *   takes the request, raises generation
@@ -15,7 +15,8 @@
 
 #include "kernel/percpu.h"
 
-enum stop_reason { STOP_PANIC, STOP_WORK };
+/* STOP_TYPES: each CPU writes its caches back before it acknowledges. */
+enum stop_reason { STOP_PANIC, STOP_WORK, STOP_TYPES };
 
 /* How many CPUs there are, 0 to count-1, all with slots. Set once when they are brought up. */
 void stop_set_cpus(uint32_t count);

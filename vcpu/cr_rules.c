@@ -61,6 +61,8 @@ enum cr_verdict cr0_write_rule(const struct cr_state *now, uint64_t value, uint6
         verdict |= view & CR0_PG ? CR_VERDICT_ENTER_IA32E : CR_VERDICT_LEAVE_IA32E;
     if (changed & CR0_PG)
         verdict |= CR_VERDICT_FLUSH_TLB;
+    if (changed & CR0_CD)
+        verdict |= view & CR0_CD ? CR_VERDICT_CACHES_OFF : CR_VERDICT_CACHES_ON;
     *view_out = view;
     return verdict;
 }

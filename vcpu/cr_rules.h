@@ -25,6 +25,8 @@ enum cr_verdict {
     CR_VERDICT_ENTER_IA32E = 1 << 2, /* EFER.LMA and "IA-32e mode guest" become 1 */
     CR_VERDICT_LEAVE_IA32E = 1 << 3, /* ... become 0 */
     CR_VERDICT_FLUSH_TLB = 1 << 4,   /* the write invalidates the guest's TLB entries */
+    CR_VERDICT_CACHES_OFF = 1 << 5,  /* CD becomes 1 */
+    CR_VERDICT_CACHES_ON = 1 << 6,   /* ... becomes 0 */
 };
 
 /* MOV to CR0. *view_out is what the guest will read, also fit for the read shadow. */

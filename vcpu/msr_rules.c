@@ -151,16 +151,13 @@ static bool mtrr_default_legal(uint64_t value)
 /* Behind the fixed-range ones an MSR lies that is none, and that nobody may write. */
 _Static_assert(MSR_PRMRR_BASE_0 > MSR_IA32_MTRR_FIX4K_F8000, "vcpu/msr_list.h");
 
-bool msr_mtrr_write(const struct msr_policy *policy, uint32_t index, uint64_t value,
-                    uint64_t *shadow)
+bool msr_mtrr_keeps(const struct msr_policy *policy, uint32_t index, uint64_t value, uint64_t now)
 {
     bool legal = index == MSR_IA32_MTRR_DEF_TYPE      ? mtrr_default_legal(value)
                  : index < MSR_IA32_MTRR_FIX64K_00000 ? mtrr_variable_legal(policy, index, value)
                  : index < MSR_PRMRR_BASE_0           ? mtrr_fixed_legal(policy, value)
                                                       : false;
-    if (legal)
-        *shadow = value;
-    return legal;
+    return legal && value == now;
 }
 
 static enum msr_action write_mtrr_variable(const struct msr_policy *policy, uint32_t index,

@@ -75,7 +75,6 @@ enum msr_action msr_write_rule(const struct msr_policy *policy, uint32_t index, 
 /* Whether msr_write_rule() looks at `now`: IA32_APIC_BASE and IA32_MISC_ENABLE. */
 bool msr_write_needs_now(uint32_t index);
 
-/* WRMSR of an MTRR (indexes 200H to 2FFH that exit) in one: a legal value goes to *shadow. False
- * means #GP(0), and nothing changed. */
-bool msr_mtrr_write(const struct msr_policy *policy, uint32_t index, uint64_t value,
-                    uint64_t *shadow);
+/* Is a WRMSR of an MTRR (indexes 200H to 2FFH that exit) over without effect: legal, and `now` is
+ * what the shadow has? Else msr_write_rule() decides. */
+bool msr_mtrr_keeps(const struct msr_policy *policy, uint32_t index, uint64_t value, uint64_t now);

@@ -9,6 +9,7 @@
 #include "vmx/exit.h"
 #include "vmx/exit_info.h"
 #include "vmx/machine.h"
+#include "vmx/memory_types.h"
 #include "vmx/root.h"
 #include "vmx/vmcs.h"
 
@@ -50,7 +51,7 @@ static void set_ia32e(bool on)
 }
 
 /* What follows a legal write, before the new value is stored. False: #GP after all. */
-static bool carry_out(const struct vmx_cpu *vcpu, enum cr_verdict verdict, uint64_t cr3)
+static bool carry_out(struct vmx_cpu *vcpu, enum cr_verdict verdict, uint64_t cr3)
 {
     if ((verdict & CR_VERDICT_LOAD_PDPTES) && !load_pdptes(vcpu, cr3))
         return false;
@@ -60,11 +61,12 @@ static bool carry_out(const struct vmx_cpu *vcpu, enum cr_verdict verdict, uint6
         set_ia32e(false);
     if (verdict & CR_VERDICT_FLUSH_TLB)
         vmx_flush_linear();
+    if (verdict & (CR_VERDICT_CACHES_OFF | CR_VERDICT_CACHES_ON))
+        types_switch_caches(vcpu, verdict & CR_VERDICT_CACHES_OFF);
     return true;
 }
 
-static enum exit_next write_cr0(const struct vmx_cpu *vcpu, const struct cr_state *now,
-                                uint64_t value)
+static enum exit_next write_cr0(struct vmx_cpu *vcpu, const struct cr_state *now, uint64_t value)
 {
     uint64_t view;
     enum cr_verdict verdict = cr0_write_rule(now, value, &view);
@@ -75,8 +77,7 @@ static enum exit_next write_cr0(const struct vmx_cpu *vcpu, const struct cr_stat
     return NEXT_ADVANCE;
 }
 
-static enum exit_next write_cr4(const struct vmx_cpu *vcpu, const struct cr_state *now,
-                                uint64_t value)
+static enum exit_next write_cr4(struct vmx_cpu *vcpu, const struct cr_state *now, uint64_t value)
 {
     uint64_t view;
     const uint64_t followed = CR4_OSXSAVE | CR4_PKE;

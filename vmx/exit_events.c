@@ -22,6 +22,7 @@
 #include "vmx/exit_range.h"
 #include "vmx/icr.h"
 #include "vmx/machine.h"
+#include "vmx/memory_types.h"
 #include "vmx/root.h"
 #include "vmx/setup.h"
 #include "vmx/vmcs.h"
@@ -111,6 +112,7 @@ void event_take(struct vmx_cpu *vcpu, enum cpu_event event, uint8_t vector)
     if (next.action != CPU_ACTION_NONE)
         carry_out(vcpu, next.action, vector);
     stop_publish(vcpu->cpu, next.state == CPU_STATE_WAIT_FOR_SIPI ? CPU_WAIT_FOR_SIPI : CPU_GUEST);
+    percpu_attend(vcpu->cpu, next.state == CPU_STATE_RUNNING ? ATTENTION_TYPES : 0);
 }
 
 /* Wait-for-SIPI blocks INIT (SDM vol. 3C, 25.4.2 "Guest Non-Register State"), and a processor may
@@ -216,7 +218,7 @@ static void note_nmis(struct vmx_cpu *vcpu, uint32_t why)
     vcpu->nmi_pending = 1;
 }
 
-/* Call this CPU back when the next line may be printed. */
+/* Call this CPU back when the next line may be printed, or the MTRRs are to be looked at. */
 static void arm_timer(uint64_t us)
 {
     uint64_t shift = machine.caps.misc & VMX_MISC_TIMER_SHIFT_MASK;
@@ -234,7 +236,7 @@ static void arm_timer(uint64_t us)
 
 enum exit_next handle_preemption_timer(struct vmx_cpu *vcpu)
 {
-    percpu_attend(vcpu->cpu, ATTENTION_LOG);
+    percpu_attend(vcpu->cpu, ATTENTION_LOG | ATTENTION_TYPES);
     return NEXT_RETRY;
 }
 
@@ -256,8 +258,9 @@ void vmx_attend(struct vmx_cpu *vcpu)
     debug_fault_after_launch(cpu);
     if (vcpu->nmi_pending)
         inject_nmi(vcpu);
-    if ((why & ATTENTION_LOG) && cpu->number == 0)
-        arm_timer(log_drain_line());
+    uint64_t types_us = types_attend(vcpu, why & ATTENTION_TYPES);
+    if ((why & (ATTENTION_LOG | ATTENTION_TYPES)) && cpu->number == 0)
+        arm_timer(min_u64(log_drain_line() - 1, types_us - 1) + 1); /* 0 is never */
 }
 
 /* The guest's own end: its processor is shown as it stands. */

@@ -8,6 +8,7 @@
 #include "vmx/exit.h"
 #include "vmx/icr.h"
 #include "vmx/machine.h"
+#include "vmx/memory_types.h"
 
 #define NOINLINE __attribute__((noinline))
 
@@ -80,6 +81,18 @@ static NOINLINE enum exit_next write_other(struct vmx_cpu *vcpu, uint32_t index,
     }
 }
 
+/* Fetches all again, so that a write that changes nothing need not keep it. */
+static NOINLINE enum exit_next write_mtrr(void)
+{
+    struct vmx_cpu *vcpu = this_vmx_cpu();
+    uint32_t index = (uint32_t)vcpu->registers.rcx;
+    uint64_t value = vcpu->registers.rdx << 32 | (uint32_t)vcpu->registers.rax;
+    if (msr_write_rule(&machine.msr, index, 0, &value) != MSR_DO_SHADOW)
+        return NEXT_GP;
+    types_change_mtrr(vcpu, index, value);
+    return NEXT_ADVANCE;
+}
+
 /* The guest's MTRRs are a shadow: the real ones stay as the firmware set them, so that Orlop is
  * never left uncached. */
 enum exit_next handle_wrmsr(struct vmx_cpu *vcpu)
@@ -88,5 +101,6 @@ enum exit_next handle_wrmsr(struct vmx_cpu *vcpu)
     uint64_t value = vcpu->registers.rdx << 32 | (uint32_t)vcpu->registers.rax;
     if (!is_mtrr(index))
         return write_other(vcpu, index, value);
-    return msr_mtrr_write(&machine.msr, index, value, shadow(vcpu, index)) ? NEXT_ADVANCE : NEXT_GP;
+    bool keeps = msr_mtrr_keeps(&machine.msr, index, value, *shadow(vcpu, index));
+    return keeps ? NEXT_ADVANCE : write_mtrr();
 }

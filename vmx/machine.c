@@ -2,10 +2,10 @@
 #include "vmx/machine.h"
 
 #include "base/panic.h"
-#include "kernel/stop.h"
 #include "vmx/root.h"
 
-/* A holder does at most a few hundred stores; this many looks take seconds. */
+/* A holder does at most a few hundred stores, or has stopped all CPUs, this one too; this many
+ * looks take seconds. */
 #define LOCK_ATTEMPTS 100000000u
 #define STOP_BOUND_US 2000000
 
@@ -26,46 +26,49 @@ static __attribute__((noinline)) void wait_for_lock(struct cpu *cpu)
     panic("the EPT lock is held for ever");
 }
 
-static void lock(struct cpu *cpu)
+void machine_lock(struct cpu *cpu)
 {
     if (!spin_try_lock(&machine.ept_lock))
         wait_for_lock(cpu);
 }
 
-/* The reserve was empty and its oldest tables are unlinked: their frames may be used again once no
- * CPU can have them in its paging-structure caches. All are stopped; each invalidates when it goes
- * on, because the generation is another one. False where a CPU does not stop: it may be deaf by its
- * guest's doing (a local APIC that is off), or for a while by the host below. */
-static bool reclaim(struct vmx_cpu *vcpu)
+void machine_unlock(void) { spin_unlock(&machine.ept_lock); }
+
+bool machine_change_stopped(struct vmx_cpu *vcpu, enum stop_reason reason, uint64_t bound_us,
+                            void (*change)(void))
 {
-    bool all_stopped = stop_all(STOP_WORK, STOP_BOUND_US) == 0;
+    bool all_stopped = stop_all(reason, bound_us) == 0;
     if (all_stopped) {
+        change();
         machine.ept_generation++;
         vcpu->ept_generation = machine.ept_generation;
         vmx_flush_ept(vcpu->eptp);
-        ept_reclaim(&machine.ept);
     }
     stop_release();
     return all_stopped;
 }
 
+/* The reserve was empty and its oldest tables are unlinked: their frames may be used again once no
+ * CPU can have them in its paging-structure caches. */
+static void reclaim(void) { ept_reclaim(&machine.ept); }
+
 enum ept_fill machine_fill(struct vmx_cpu *vcpu, gpa_t address)
 {
-    lock(vcpu->cpu);
+    machine_lock(vcpu->cpu);
     enum ept_fill done = ept_map_on_touch(&machine.ept, address);
-    if (done == EPT_FILL_DROPPED && reclaim(vcpu))
+    if (done == EPT_FILL_DROPPED && machine_change_stopped(vcpu, STOP_WORK, STOP_BOUND_US, reclaim))
         done = ept_map_on_touch(&machine.ept, address);
-    spin_unlock(&machine.ept_lock);
+    machine_unlock();
     return done;
 }
 
 enum error machine_show_page(gpa_t page, hpa_t frame, uint64_t rights)
 {
-    lock(this_cpu());
+    machine_lock(this_cpu());
     bool own = page.v == frame.v; /* a device's, or a ROM: uncached is right for both */
     enum error error =
         ept_set_page(&machine.ept, page, frame, rights, own ? MEMORY_TYPE_UC : MEMORY_TYPE_WB);
-    spin_unlock(&machine.ept_lock);
+    machine_unlock();
     return error;
 }
 
@@ -78,9 +81,9 @@ void machine_restore_page(gpa_t page)
         machine.hook.refresh(this_vmx_cpu());
         error = machine_show_page(page, machine.hook.frame, EPT_R | EPT_X);
     } else {
-        lock(this_cpu());
+        machine_lock(this_cpu());
         error = ept_clear_page(&machine.ept, page);
-        spin_unlock(&machine.ept_lock);
+        machine_unlock();
     }
     if (error != ERROR_NONE)
         panic("the sink at 0x%llx cannot be taken away", (unsigned long long)page.v);

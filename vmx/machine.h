@@ -3,6 +3,7 @@
  * under its lock. */
 #pragma once
 
+#include "kernel/stop.h"
 #include "lib/spinlock.h"
 #include "mm/ept.h"
 #include "vcpu/cpuid_rules.h"
@@ -40,7 +41,7 @@ struct machine {
     uint64_t host_cr4; /* less what follows the guest's: OSXSAVE, PKE */
     struct msr_policy msr;
     hpa_t msr_bitmap;
-    hpa_t io_bitmap[2]; /* A and B, where there are `ports` */
+    hpa_t io_bitmap[2];     /* A and B, where there are `ports` */
     struct mtrr_state mtrr; /* the BSP's, as the firmware left them */
     struct mtrr_sets types; /* what the EPT's types come from */
     struct ept ept;
@@ -57,7 +58,7 @@ struct machine {
      * none. RAX holds the result already. */
     enum exit_next (*debugger)(struct vmx_cpu *vcpu);
     bool measure_exits;               /* `exitcost` */
-    volatile uint64_t ept_generation; /* raised when frames of the EPT are used again */
+    volatile uint64_t ept_generation; /* raised when the EPT's old entries must not be used */
 };
 
 extern struct machine machine;
@@ -67,6 +68,16 @@ extern struct machine machine;
  * mappings; other CPUs may see the old ones for a while. Any CPU, root mode. */
 MUST_CHECK enum error machine_show_page(gpa_t page, hpa_t frame, uint64_t rights);
 void machine_restore_page(gpa_t page);
+
+/* The EPT's lock. Serves stop requests while it waits. */
+void machine_lock(struct cpu *cpu);
+void machine_unlock(void);
+
+/* With the lock held: all CPUs stand still while `change` is made to the EPT, and invalidate before
+ * they go on. False where one does not stop within `bound_us`, and nothing was done: it may be deaf
+ * by its guest's doing (a local APIC that is off), or for a while by the host below. */
+bool machine_change_stopped(struct vmx_cpu *vcpu, enum stop_reason reason, uint64_t bound_us,
+                            void (*change)(void));
 
 /* Map what the guest touched first at `address`. Serves stop requests while it waits. */
 enum ept_fill machine_fill(struct vmx_cpu *vcpu, gpa_t address);

@@ -187,5 +187,6 @@ void vmx_load_state(struct vmx_cpu *vcpu, const struct reset_state *state, uint3
     vmcs_write(GUEST_ACTIVITY_STATE, activity);
     vmcs_write(VM_ENTRY_INTERRUPTION_INFO, 0);
     vcpu->registers = (struct guest_registers){.rdx = state->rdx};
+    vcpu->caches_off = state->cr0 & CR0_CD;
     percpu_attend(vcpu->cpu, ATTENTION_RELOAD);
 }

@@ -52,7 +52,10 @@ struct vmx_cpu {
     uint64_t exit_started; /* with `exitcost`: TSC of the exit, the sums, and the dearest */
     uint64_t exit_ticks[EXIT_REASON_COUNT];
 
-    uint64_t mtrr_shadow[0x100]; /* the guest's view of MSRs 200H to 2FFH that are MTRRs */
+    /* The guest's view of MSRs 200H to 2FFH that are MTRRs, and of CR0.CD. Other CPUs look at it:
+     * vmx/memory_types.h. */
+    uint64_t mtrr_shadow[0x100];
+    bool caches_off;
 };
 
 _Static_assert(sizeof(struct vmx_cpu) <= LAYOUT_SLOT_VCPU_PAGES * PAGE_SIZE, "base/layout.h");

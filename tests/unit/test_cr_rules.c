@@ -95,6 +95,10 @@ static unsigned model_follow_ups(const struct cr_state *from, const struct cr_st
         verdict |= CR_VERDICT_ENTER_IA32E;
     if (lma_of(from) && !lma_of(to))
         verdict |= CR_VERDICT_LEAVE_IA32E;
+    if (cr0 & to->cr0 & CR0_CD)
+        verdict |= CR_VERDICT_CACHES_OFF;
+    if (cr0 & from->cr0 & CR0_CD)
+        verdict |= CR_VERDICT_CACHES_ON;
     return verdict;
 }
 
@@ -156,7 +160,7 @@ static void an_os_can_switch_to_long_mode_and_back(void **state)
 {
     (void)state;
     struct cr_state cpu = {0x60000010, 0, 0, 0, false, false};
-    assert_int_equal(cr0_write_rule(&cpu, 0x11, &cpu.cr0), CR_VERDICT_OK);
+    assert_int_equal(cr0_write_rule(&cpu, 0x11, &cpu.cr0), CR_VERDICT_CACHES_ON);
     assert_int_equal(cr4_write_rule(&cpu, CR4_PAE, CR4_PAE, &cpu.cr4), CR_VERDICT_FLUSH_TLB);
     cpu.efer = EFER_LME;
     assert_int_equal(cr0_write_rule(&cpu, 0x80000011, &cpu.cr0),

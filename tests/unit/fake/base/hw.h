@@ -22,6 +22,7 @@ FAKE extern uint64_t fake_read_cr(unsigned number);
 FAKE extern void fake_write_cr(unsigned number, uint64_t value);
 FAKE extern void fake_invlpg(uint64_t address);
 FAKE extern void fake_halt(void);
+FAKE extern void fake_wbinvd(void); /* the one that may be missing */
 #undef FAKE
 
 static inline uint8_t hw_in8(uint16_t port) { return (uint8_t)fake_in(port, 1); }
@@ -77,7 +78,11 @@ static inline void hw_write_cr3(uint64_t value) { fake_write_cr(3, value); }
 static inline void hw_write_cr4(uint64_t value) { fake_write_cr(4, value); }
 
 static inline void hw_invlpg(uint64_t address) { fake_invlpg(address); }
-static inline void hw_wbinvd(void) {}
+static inline void hw_wbinvd(void)
+{
+    if (fake_wbinvd)
+        fake_wbinvd();
+}
 static inline void hw_pause(void) {}
 static inline void hw_halt(void) { fake_halt(); }
 static inline void hw_disable_interrupts(void) {}
