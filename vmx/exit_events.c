@@ -27,7 +27,7 @@
 #include "vmx/setup.h"
 #include "vmx/vmcs.h"
 
-#define HELD_INIT_US 100
+#define HELD_INIT_US 1000 /* many times what it takes, above a slow host too */
 
 #define CMOS_INDEX           0x70
 #define CMOS_DATA            0x71
@@ -240,12 +240,13 @@ enum exit_next handle_preemption_timer(struct vmx_cpu *vcpu)
     return NEXT_RETRY;
 }
 
-/* Everything that waits for this CPU. Called until nothing does. */
+/* Everything that waits for this CPU. Called until nothing does. On its way into wait-for-SIPI it
+ * counts as stopped already, and standing still here would lose the SIPI (handle_sipi makes up). */
 void vmx_attend(struct vmx_cpu *vcpu)
 {
     struct cpu *cpu = vcpu->cpu;
     uint32_t why = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
-    if (why & ATTENTION_STOP)
+    if ((why & ATTENTION_STOP) && vcpu->run_state != CPU_STATE_WAIT_FOR_SIPI)
         stop_serve(cpu);
     if (vcpu->ept_generation != machine.ept_generation) {
         vcpu->ept_generation = machine.ept_generation;
