@@ -3,10 +3,12 @@
 ; paging, 32-bit, PAE and IA-32e paging. What is refused is #GP(0) at the instruction; what is taken is
 ; read back, EFER.LMA with it, with exits between. For each mode the bits that could be changed alone, and
 ; that could not, are a line. Then PAE's four PDPTEs: reserved bits are #GP when they are loaded, they are
-; loaded by the writes that the manual names, and a change in memory alone does nothing.
+; loaded by the writes that the manual names, a change in memory alone does nothing, and where nothing is,
+; or Orlop, they are #GP too.
 ; A run above Orlop prints the lines of the bare run.
 %define NAME "paging"
 %include "guest.inc"
+%include "range.inc"
 
 GP equ 13
 PF equ 14
@@ -35,6 +37,7 @@ PAGE_ACCESSED equ 1 << 5
 section .text
 bits 16
 main:
+    call orlop_range_find
     enter_protected
     call build_tables
     mov eax, 0x80000001
@@ -473,6 +476,14 @@ pae:
     jb .entry
     call who_loads
     call stay
+    mov esi, HOLE
+    call no_pdptes
+    mov esi, [orlop_range]
+    test esi, esi
+    jnz .range
+    mov esi, HOLE
+.range:
+    call no_pdptes
     mov eax, 0x11
     mov cr0, eax
     xor eax, eax
@@ -590,6 +601,32 @@ stay:
     look "gone, CR4.OSXSAVE changed"
     change cr4, CR4_PGE | CR4_OSXSAVE
     look "CR4.PGE and OSXSAVE changed"
+    ret
+
+; ESI = a place without memory.
+HOLE equ 0xC0000000
+no_pdptes:
+    mov eax, PAE_PDPT
+    mov cr3, eax
+    say NAME, ": PDPTEs from nowhere: CR3 "
+    mov eax, esi
+    attempt mov cr3, eax
+    say dec, [vector], " error ", x32, [error_code]
+    mov eax, 0x11
+    mov cr0, eax
+    mov cr3, esi
+    mov eax, CR0_PG | 0x11
+    attempt mov cr0, eax
+    say ", PG ", dec, [vector], " error ", x32, [error_code]
+    mov eax, CR0_PG | CR0_CD | 0x11
+    attempt mov cr0, eax
+    say ", PG and CD ", dec, [vector], " error ", x32, [error_code]
+    mov eax, cr0
+    say ", CR0 ", x32, eax, nl
+    mov eax, PAE_PDPT
+    mov cr3, eax
+    mov eax, CR0_PG | 0x11
+    mov cr0, eax
     ret
 
 section .data align=8
