@@ -64,7 +64,7 @@ $(patsubst %.c,$(O)/%.o,$(addprefix vcpu/,cpuid_policy.c decoder.c decoder_prefi
 $(O)/%.asm.o: %.asm $(O)/asm_constants.inc Makefile
 	$(call say,NASM,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(NASM) -f elf64 -Werror -I$(O)/ -MD $(@:.o=.d) -MT $@ -o $@ $<
+	$(Q)$(NASM) -f elf64 -Werror -I$(O)/ -Ivmx/ -MD $(@:.o=.d) -MT $@ -o $@ $<
 
 # The symbol table for backtraces is made from a first link and joined in a second one. The table's
 # place is the last of the read-only data, so that no address before it moves.

@@ -58,6 +58,31 @@ $(B)/broken/orlop-damaged.elf: $(B)/orlop.elf tests/boot/broken.py
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) tests/boot/broken.py $< $@
 
+# Orlop that waits in its race windows: other objects for the stub and for calls between files.
+RACE_OBJECTS := $(O)/race/entry.o $(O)/race/race.o $(O)/race/race.asm.o
+RACE_WRAPS := $(shell sed -n 's/^wrap /--wrap=/p' tests/race/wraps.inc)
+RACE_NASM = $(NASM) -f elf64 -Werror -I$(O)/ -Itests/race/ -o $@ $<
+$(O)/race/entry.o: vmx/entry.asm tests/race/race_window.inc $(O)/asm_constants.inc
+	$(call say,NASM,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(RACE_NASM)
+$(O)/race/race.asm.o: tests/race/race.asm tests/race/wraps.inc
+	$(call say,NASM,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(RACE_NASM)
+$(O)/race/race.o: tests/race/race.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_HOST) -c -o $@ $<
+$(O)/race/linked.elf: $(OBJECTS) $(RACE_OBJECTS) $(O)/no_symbols.o linker.ld
+	$(call say,LD,$@)
+	$(Q)ld -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none \
+	    $(RACE_WRAPS) -T linker.ld -o $@ $(filter-out %/vmx/entry.asm.o,$(OBJECTS)) $(RACE_OBJECTS) \
+	    $(O)/no_symbols.o
+$(B)/orlop-race.elf: $(O)/race/linked.elf tools/pack_image.py
+	$(call say,PACK,$@)
+	$(Q)$(PYTHON) tools/pack_image.py $< $@
+
 # All that the boot tests boot.
 .PHONY: boot-files unit-programs
 # zimage-VERSION is a zImage of that protocol, bzimage-VERSION a bzImage.
@@ -67,7 +92,7 @@ $(ZIMAGES): tests/boot/zimage.asm
 	$(Q)mkdir -p $(@D)
 	$(Q)$(NASM) -f bin -Werror -DVERSION=0x$(lastword $(subst -, ,$(basename $(@F)))) \
 	    $(if $(filter bzimage%,$(@F)),-DHIGH=1) -o $@ $<
-boot-files: $(B)/orlop.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf $(B)/bios-relocking.bin \
+boot-files: $(B)/orlop.elf $(B)/orlop-race.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf $(B)/bios-relocking.bin \
     $(B)/bochs_clock.so $(ENTRY_BUILDS) $(OTHERS) $(BROKEN) $(BROKEN_KERNELS) $(B)/broken/orlop-damaged.elf $(ZIMAGES) guests $(DISKS) linux-tests
 
 # What the Linux guests of the tests do: tests/linux/NAME/run is run in the initramfs

@@ -15,6 +15,7 @@
 ; entry would be noticed one exit late, so its handler moves RIP to the restart of that stretch
 ; (kernel/traps.c); pops leave the stored registers as they were, so all can be done again.
 %include "asm_constants.inc"
+%include "race_window.inc"
 
 extern vmx_handle_exit
 extern vmx_attend
@@ -73,6 +74,7 @@ vmx_exit:
 global vmx_fast_window
 vmx_fast_window:                        ; an NMI from here on goes to vmx_restart_after_exit
         jne vmx_look_after_exit
+        RACE_WINDOW 1
         POP_GUEST_CHANGED
         vmresume
 global vmx_fast_window_end
@@ -92,6 +94,7 @@ global vmx_slow_window
 vmx_slow_window:                        ; an NMI from here on goes to vmx_restart
         jne vmx_look
         cmp byte [rsp + VMX_LAUNCHED], 0 ; the pops leave the flags alone
+        RACE_WINDOW 2
         POP_GUEST_CHANGED
         POP_GUEST_KEPT
         je .launch
@@ -132,6 +135,7 @@ vmx_idle:
 global vmx_idle_window
 vmx_idle_window:
         jne vmx_idle_over
+        RACE_WINDOW 3
         hlt
 global vmx_idle_over
 vmx_idle_over:

@@ -1,6 +1,8 @@
 /* The EPT that all guest CPUs share, and its lock. */
 #include "vmx/machine.h"
 
+#include "base/hw.h"
+#include "base/log.h"
 #include "base/panic.h"
 #include "vmx/root.h"
 
@@ -34,10 +36,22 @@ void machine_lock(struct cpu *cpu)
 
 void machine_unlock(void) { spin_unlock(&machine.ept_lock); }
 
+/* The longest wait so far for all CPUs to stand still. */
+static void tell_longest(uint64_t ticks)
+{
+    static uint64_t longest;
+    if (ticks > longest) {
+        longest = ticks;
+        log_debug("ept", "all CPUs stood still after %llu ticks", (unsigned long long)ticks);
+    }
+}
+
 bool machine_change_stopped(struct vmx_cpu *vcpu, enum stop_reason reason, uint64_t bound_us,
                             void (*change)(void))
 {
+    uint64_t start = hw_rdtsc();
     bool all_stopped = stop_all(reason, bound_us) == 0;
+    tell_longest(hw_rdtsc() - start);
     if (all_stopped) {
         change();
         machine.ept_generation++;
