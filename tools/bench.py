@@ -77,6 +77,7 @@ STOP_PRECISION = 1_000_000_000  # ticks: a running machine is stopped a little s
 GUEST_ENTRY = 0x7C00
 BYTE_TICKS = 2500       # a polled UART at 115200
 LOG_LIMIT = 6 * 1024
+STOP_LIMIT = 20_000
 # (what, memory, CPUs, options, the most ticks it may take)
 BOOTS = [
     ("256 MiB, 1 CPU", 256, 1, "serial=none", 2_000_000),
@@ -161,6 +162,18 @@ def boot_rows():
                   first + BYTE_TICKS * log_bytes))
     table.append(("bytes: the default log", log_bytes, LOG_LIMIT))
     return table
+
+
+def stop_rows():
+    """The longest that a CPU waited for all others to stand still, while they run guest code: the line
+    is left to them."""
+    case = Case(name="bench-stops", end="guest-stopped", modules=["stops.bin=realmode"], cpus=4,
+                cpu="corei7_sandy_bridge_2600k", options="log=debug serial_after=panic", timeout=300,
+                expect=["^storm PASS", "triple fault on cpu0", "all CPUs stood still after"])
+    with tempfile.TemporaryDirectory(prefix="orlop-bench-") as folder:
+        lines = boot(case, folder)
+    found = re.findall(r"all CPUs stood still after (\d+) ticks", "\n".join(lines))
+    return [("ticks: a stop request until all 4 CPUs stand still", max(map(int, found)), STOP_LIMIT)]
 
 
 def hidden_bytes():
@@ -293,6 +306,7 @@ def rows(figures, image):
     table = [(f"instructions: {what}", figures.get(name), limit) for name, what, limit in EXITS]
     table += mode_rows(figures)
     table += boot_rows()
+    table += stop_rows()
     table += linux_rows()
     table += disk_rows()
     table += memtest_rows()
