@@ -162,8 +162,10 @@ static bool read_probe(struct word value, struct options *out)
 
 static bool read_debug_fault(struct word value, struct options *out)
 {
-    static const struct choice faults[] = {
-        {"divide", DEBUG_FAULT_DIVIDE}, {"page", DEBUG_FAULT_PAGE}, {"tables", DEBUG_CHECK_TABLES}};
+    static const struct choice faults[] = {{"divide", DEBUG_FAULT_DIVIDE},
+                                           {"page", DEBUG_FAULT_PAGE},
+                                           {"tables", DEBUG_CHECK_TABLES},
+                                           {"machine-check", DEBUG_MACHINE_CHECK}};
     static const struct choice cpus[] = {{"bsp", false}, {"ap", true}};
     static const struct choice times[] = {{"boot", false}, {"guest", true}};
     struct word fault_name, rest, cpu_name, time_name;
@@ -208,7 +210,7 @@ static const struct option_row {
     {"probe", NO, "probe", "report what this machine can do, and start no guest", read_probe},
     {"exitcost", NO, "exitcost", "count the cost of each kind of exit (for measuring)",
      read_exitcost},
-    {"debug_fault", MUST, "debug_fault=divide|page|tables,bsp|ap,boot|guest",
+    {"debug_fault", MUST, "debug_fault=divide|page|tables|machine-check,bsp|ap,boot|guest",
      "a fault inside Orlop, or a check of its page tables, before the launch or after (for tests)",
      read_debug_fault},
 };

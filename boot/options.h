@@ -19,7 +19,13 @@ enum option_stop { ON_STOP_HALT, ON_STOP_REBOOT, ON_STOP_POWEROFF };
 enum option_serial_after { SERIAL_AFTER_LINES, SERIAL_AFTER_PANIC };
 enum option_sipi { SIPI_AUTO, SIPI_WFS, SIPI_ICR };
 enum option_cpuid { CPUID_SHOWN, CPUID_HIDDEN };
-enum option_fault { DEBUG_FAULT_NONE, DEBUG_FAULT_DIVIDE, DEBUG_FAULT_PAGE, DEBUG_CHECK_TABLES };
+enum option_fault {
+    DEBUG_FAULT_NONE,
+    DEBUG_FAULT_DIVIDE,
+    DEBUG_FAULT_PAGE,
+    DEBUG_CHECK_TABLES,
+    DEBUG_MACHINE_CHECK
+};
 
 struct options {
     uint16_t serial_port; /* first I/O port of the UART, 0 for none */

@@ -29,9 +29,17 @@ static void act(void)
 
 static void act_if(const struct cpu *cpu, bool now)
 {
-    if (__builtin_expect(kind != DEBUG_FAULT_NONE, 0) && cpu->number == target && now)
+    if (__builtin_expect(kind != DEBUG_FAULT_NONE, 0) && kind != DEBUG_MACHINE_CHECK &&
+        cpu->number == target && now)
         act();
 }
 
 void debug_fault_before_launch(const struct cpu *cpu) { act_if(cpu, !after_launch); }
 void debug_fault_after_launch(const struct cpu *cpu) { act_if(cpu, after_launch); }
+
+bool debug_machine_check(const struct cpu *cpu)
+{
+    return kind == DEBUG_MACHINE_CHECK && cpu->number == target;
+}
+
+void debug_fault_done(void) { kind = DEBUG_FAULT_NONE; }

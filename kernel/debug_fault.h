@@ -13,3 +13,7 @@ void debug_fault_set(const struct options *options);
 /* Called at the two moments; returns unless the fault is due on this CPU now. */
 void debug_fault_before_launch(const struct cpu *cpu);
 void debug_fault_after_launch(const struct cpu *cpu);
+
+/* Whether this CPU is to see a machine check; and that it has. */
+bool debug_machine_check(const struct cpu *cpu);
+void debug_fault_done(void);

@@ -39,6 +39,7 @@ enum percpu_state {
 #define ATTENTION_MAIL      BIT(4) /* an INIT or SIPI waits in the mailbox: vmx/icr.h */
 #define ATTENTION_KICKED    BIT(5) /* an NMI of ours was taken, perhaps with one of the guest's */
 #define ATTENTION_TYPES     BIT(6) /* MTRRs may have changed: vmx/memory_types.h */
+#define ATTENTION_CHECK     BIT(7) /* a machine check came, and is the guest's */
 
 struct cpu {
     struct cpu *self; /* GS:0 */

@@ -1,7 +1,10 @@
 #include "kernel/traps.h"
 
 #include "base/bits.h"
+#include "base/hw.h"
 #include "base/x86/exceptions.h"
+#include "base/x86/mca.h"
+#include "base/x86/msr.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/stop.h"
@@ -39,21 +42,41 @@ static bool fixed_up(struct trap_frame *frame)
     return false;
 }
 
+/* Between the last look at `attention` and the VM entry: look again. */
+static void send_back(struct trap_frame *frame)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(windows); i++)
+        if (frame->rip - windows[i].start < windows[i].end - windows[i].start)
+            frame->rip = windows[i].restart;
+}
+
 /* Runs on a stack of its own, takes no lock and writes no log. */
 static void handle_nmi(struct trap_frame *frame)
 {
     struct cpu *cpu = this_cpu();
     percpu_nmi_taken(cpu);
     stop_serve_in_nmi(cpu);
-    for (unsigned i = 0; i < ARRAY_SIZE(windows); i++)
-        if (frame->rip - windows[i].start < windows[i].end - windows[i].start)
-            frame->rip = windows[i].restart;
+    send_back(frame);
+}
+
+/* The guest's, if Orlop's own code can go on: false where it cannot. Likewise on its own stack. */
+static bool machine_check_passed_on(struct trap_frame *frame)
+{
+    struct cpu *cpu = this_cpu();
+    uint64_t status;
+    if (!cpu->vcpu || (hw_rdmsr_safe(MSR_IA32_MCG_STATUS, &status) && !(status & MCG_STATUS_RIPV)))
+        return false;
+    percpu_attend(cpu, ATTENTION_CHECK);
+    send_back(frame);
+    return true;
 }
 
 void trap_dispatch(struct trap_frame *frame)
 {
     if (frame->vector == EXCEPTION_NMI)
         handle_nmi(frame);
+    else if (frame->vector == EXCEPTION_MC && machine_check_passed_on(frame))
+        return;
     else if (!fixed_up(frame))
         panic_trap(frame);
 }

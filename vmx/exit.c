@@ -135,6 +135,10 @@ static COLD void finish(enum exit_next next)
 
 static COLD void handle_odd_reason(struct vmx_cpu *vcpu, uint32_t reason)
 {
+    if (reason == (EXIT_REASON_ENTRY_FAILURE | EXIT_REASON_ENTRY_FAILURE_MACHINE_CHECK)) {
+        percpu_attend(vcpu->cpu, ATTENTION_CHECK);
+        return; /* what was to be injected still is */
+    }
     if (reason & EXIT_REASON_ENTRY_FAILURE)
         handle_entry_failure(vcpu);
     handle_unexpected(vcpu);

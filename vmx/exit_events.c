@@ -19,6 +19,7 @@
 #include "vcpu/nmi_sources.h"
 #include "vmx/exit.h"
 #include "vmx/exit_info.h"
+#include "vmx/exit_machine_check.h"
 #include "vmx/exit_range.h"
 #include "vmx/icr.h"
 #include "vmx/machine.h"
@@ -144,10 +145,14 @@ enum exit_next handle_sipi(struct vmx_cpu *vcpu)
     return NEXT_RESUME;
 }
 
-/* Only NMIs exit: the exception bitmap is 0. */
+/* Only NMIs and machine checks exit. */
 enum exit_next handle_exception_or_nmi(struct vmx_cpu *vcpu)
 {
     uint32_t info = vmcs_read(VM_EXIT_INTERRUPTION_INFO);
+    if ((info & INTERRUPTION_VECTOR_MASK) == EXCEPTION_MC) {
+        percpu_attend(vcpu->cpu, ATTENTION_CHECK);
+        return NEXT_RETRY;
+    }
     if ((info & INTERRUPTION_TYPE_MASK) != INTERRUPTION_TYPE_NMI)
         return handle_unexpected(vcpu);
     percpu_nmi_taken(vcpu->cpu);
@@ -165,6 +170,7 @@ enum exit_next handle_nmi_window(struct vmx_cpu *vcpu)
 {
     range_end_step(vcpu);
     set_primary(PRIMARY_NMI_WINDOW_EXITING, false);
+    machine_check_window(vcpu);
     percpu_attend(vcpu->cpu, vcpu->nmi_pending ? ATTENTION_RELOAD : 0); /* injects it */
     return machine.hook.stepped ? machine.hook.stepped(vcpu) : NEXT_RESUME;
 }
@@ -257,6 +263,9 @@ void vmx_attend(struct vmx_cpu *vcpu)
     if (machine.icr_intercepted)
         icr_serve(vcpu);
     debug_fault_after_launch(cpu);
+    machine_check_provoke(vcpu);
+    if (why & ATTENTION_CHECK)
+        machine_check_serve(vcpu);
     if (vcpu->nmi_pending)
         inject_nmi(vcpu);
     uint64_t types_us = types_attend(vcpu, why & ATTENTION_TYPES);

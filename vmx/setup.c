@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "base/hw.h"
 #include "base/x86/cr.h"
+#include "base/x86/exceptions.h"
 #include "base/x86/msr.h"
 #include "include/orlop_abi.h"
 #include "kernel/descriptors.h"
@@ -45,7 +46,7 @@ static void write_controls(const struct vmx_cpu *vcpu)
     vmcs_write(SECONDARY_CONTROLS, controls->secondary);
     vmcs_write(VM_EXIT_CONTROLS, controls->exit);
     vmcs_write(VM_ENTRY_CONTROLS, controls->entry);
-    vmcs_write(EXCEPTION_BITMAP, 0);
+    vmcs_write(EXCEPTION_BITMAP, (uint32_t)BIT(EXCEPTION_MC));
     vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
     vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
     vmcs_write(CR3_TARGET_COUNT, 0);

@@ -20,8 +20,9 @@ struct vmx_cpu {
     struct guest_registers registers; /* first: HOST_RSP points just past it */
     uint8_t launched;                 /* written by entry.asm */
     uint8_t history_next;
-    uint8_t nmi_pending; /* an NMI of the guest's waits to be injected */
-    uint8_t in_root;     /* VMXON was executed, the VMCS is current */
+    uint8_t nmi_pending;      /* an NMI of the guest's waits to be injected */
+    bool machine_check_waits; /* for an event that is delivered first */
+    uint8_t in_root;          /* VMXON was executed, the VMCS is current */
 
     uint64_t exits[EXIT_REASON_COUNT];
     uint64_t history_rip[VMX_HISTORY];

@@ -190,6 +190,8 @@ static void debug_fault_says_what_where_and_when(void **state)
     assert_clean("debug_fault=tables,ap,boot");
     assert_int_equal(options.debug_fault, DEBUG_CHECK_TABLES);
     assert_true(options.debug_fault_on_ap && !options.debug_fault_after_launch);
+    assert_clean("debug_fault=machine-check,bsp,guest");
+    assert_int_equal(options.debug_fault, DEBUG_MACHINE_CHECK);
     ASSERT_ALL_BAD("debug_fault", "debug_fault=divide", "debug_fault=divide,bsp",
                    "debug_fault=divide,bsp,", "debug_fault=divide,cpu1,boot",
                    "debug_fault=general,bsp,boot", "debug_fault=page,ap,guest,");
