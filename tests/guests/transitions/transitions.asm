@@ -6,7 +6,7 @@
 ; loaded by the writes that the manual names, a change in memory alone does nothing, and where nothing is,
 ; or Orlop, they are #GP too.
 ; A run above Orlop prints the lines of the bare run.
-%define NAME "paging"
+%define NAME "transitions"
 %include "guest.inc"
 %include "range.inc"
 
