@@ -23,6 +23,7 @@
 
 /* Feature bits, leaf ORLOP_CPUID_VERSION, EBX. */
 #define ORLOP_FEATURE_HYPERCALLS (1 << 0) /* VMCALL as below */
+#define ORLOP_FEATURE_UNLOAD     (1 << 2) /* ORLOP_CALL_UNLOAD */
 #define ORLOP_FEATURE_SERVICES   (1 << 1) /* ORLOP_CALL_LOG_WRITE to ORLOP_CALL_DEBUGGER */
 
 /* Hypercalls: VMCALL at CPL 0 with RAX = number and RBX = ORLOP_CALL_SIGNATURE, which is "Orlop"
@@ -40,6 +41,7 @@
 #define ORLOP_CALL_COUNTERS  2 /* how often a CPU exited for reason 0, 1, ...; returns how many */
 #define ORLOP_CALL_LOG_READ  3 /* records from number RSI on, or the oldest; returns how many */
 #define ORLOP_CALL_DEBUGGER  4 /* stop in the debugger; no arguments */
+#define ORLOP_CALL_UNLOAD    5 /* go on without Orlop: RCX is a page that is given up; 64-bit mode */
 
 #define ORLOP_LOG_WRITE_MAX 96
 #define ORLOP_COUNTERS_MAX  512 /* the buffer: so many of 8 bytes at most */
@@ -60,3 +62,5 @@
 #define ORLOP_ERROR_ARGUMENT       (-2) /* a length or number that cannot be */
 #define ORLOP_ERROR_ADDRESS        (-3) /* not mapped, not writable, or not usable memory */
 #define ORLOP_ERROR_NOT_CONFIGURED (-4)
+#define ORLOP_ERROR_BUSY           (-5) /* not all CPUs called in time, or an NMI is under way */
+#define ORLOP_ERROR_UNSUPPORTED    (-6) /* not in the state that this CPU is in */

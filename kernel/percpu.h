@@ -51,6 +51,8 @@ struct cpu {
     volatile uint32_t kicked; /* an NMI of ours is on its way */
     volatile uint64_t stopped_generation;
     volatile uint32_t panicking;
+    void (*leave)(
+        struct cpu *cpu);     /* the next NMI of this CPU goes there, for good: vmx/unload.c */
     void *vcpu;               /* struct vmx_cpu, for vmx/entry.asm */
     volatile uint32_t ready;  /* bring-up is done on this CPU, well or badly */
     volatile bool unsuitable; /* it lacks something, and has logged what */

@@ -54,6 +54,8 @@ static void send_back(struct trap_frame *frame)
 static void handle_nmi(struct trap_frame *frame)
 {
     struct cpu *cpu = this_cpu();
+    if (cpu->leave)
+        cpu->leave(cpu);
     percpu_nmi_taken(cpu);
     stop_serve_in_nmi(cpu);
     send_back(frame);

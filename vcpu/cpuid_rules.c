@@ -21,8 +21,9 @@ static void answer_own_leaf(uint32_t leaf, struct cpuid_regs *answer)
         *answer = (struct cpuid_regs){ORLOP_CPUID_HIGHEST, ORLOP_CPUID_SIGNATURE_EBX,
                                       ORLOP_CPUID_SIGNATURE_ECX, ORLOP_CPUID_SIGNATURE_EDX};
     else if (leaf == ORLOP_CPUID_VERSION)
-        *answer = (struct cpuid_regs){ORLOP_VERSION,
-                                      ORLOP_FEATURE_HYPERCALLS | ORLOP_FEATURE_SERVICES, 0, 0};
+        *answer = (struct cpuid_regs){
+            ORLOP_VERSION, ORLOP_FEATURE_HYPERCALLS | ORLOP_FEATURE_SERVICES | ORLOP_FEATURE_UNLOAD,
+            0, 0};
 }
 
 static bool is_own(uint32_t leaf)

@@ -61,7 +61,7 @@ static uint64_t reserved_bits(const struct paging *p, const struct mode *mode, u
 
 /* One way down the tables: the entries that it met, and the rights that they leave. */
 struct way {
-    uint64_t entry[5], rights;
+    uint64_t entry[5], rights; /* XD stands for its opposite */
     gpa_t at[5];
     unsigned count, entry_bytes;
     gpa_t physical;
@@ -74,7 +74,7 @@ static enum outcome walk(const struct paging *p, const struct physical_memory *m
 {
     struct mode mode = present_mode(p, linear);
     uint64_t table = mode.root;
-    *way = (struct way){.rights = PTE_RW | PTE_US, .entry_bytes = mode.entry_bytes};
+    *way = (struct way){.rights = PTE_RW | PTE_US | PTE_XD, .entry_bytes = mode.entry_bytes};
     for (unsigned level = mode.levels; table != UINT64_MAX; level--) {
         unsigned shift = PAGE_SHIFT + mode.index_bits * (level - 1);
         gpa_t at = GPA(table + (linear >> shift & (BIT(mode.index_bits) - 1)) * mode.entry_bytes);
@@ -86,7 +86,7 @@ static enum outcome walk(const struct paging *p, const struct physical_memory *m
             return RESERVED;
         way->at[way->count] = at;
         way->entry[way->count++] = entry;
-        way->rights &= entry;
+        way->rights &= entry ^ PTE_XD;
         if (page) {
             uint64_t mask = BIT(shift) - 1;
             way->physical = GPA(page_base(&mode, entry, mask) | (linear & mask));
@@ -102,6 +102,9 @@ static bool allowed(const struct paging *p, uint64_t rights, unsigned access)
 {
     if (access & PAGING_USER)
         return (rights & PTE_US) && (!(access & PAGING_WRITE) || (rights & PTE_RW));
+    if ((access & PAGING_FETCH) &&
+        (!(rights & PTE_XD) || ((rights & PTE_US) && (p->cr4 & CR4_SMEP))))
+        return false;
     if ((rights & PTE_US) && (p->cr4 & CR4_SMAP) && !(access & PAGING_AC))
         return false;
     return !(access & PAGING_WRITE) || (rights & PTE_RW) || !(p->cr0 & CR0_WP);

@@ -28,8 +28,9 @@ enum paging_access {
     PAGING_READ = 0,
     PAGING_WRITE = PF_ERROR_W,
     PAGING_USER = PF_ERROR_U,
-    PAGING_AC = 1 << 8,   /* EFLAGS.AC lets supervisor code at user pages, whatever CR4.SMAP says */
-    PAGING_LOOK = 1 << 9, /* only where it is: rights do not count, and no flag is set */
+    PAGING_AC = 1 << 8, /* EFLAGS.AC lets supervisor code at user pages, whatever CR4.SMAP says */
+    PAGING_FETCH = 1 << 10, /* supervisor code is to run there as well */
+    PAGING_LOOK = 1 << 9,   /* only where it is: rights do not count, and no flag is set */
 };
 
 /* True, and `*physical`; or false, and `*error` is the error code of the #PF. */

@@ -75,14 +75,26 @@ enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *phys
     return translate(vcpu, linear, PAGING_LOOK, physical);
 }
 
+static bool is_canonical(uint64_t linear)
+{
+    unsigned unused = 64 - (vmcs_read(GUEST_CR4) & CR4_LA57 ? 57 : 48);
+    return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
+}
+
 enum error guest_translate_for_kernel(const struct vmx_cpu *vcpu, gva_t linear, bool write,
                                       gpa_t *physical)
 {
-    unsigned unused = 64 - (vmcs_read(GUEST_CR4) & CR4_LA57 ? 57 : 48);
-    if ((uint64_t)((int64_t)(linear.v << unused) >> unused) != linear.v)
-        return ERROR_NOT_FOUND;
     unsigned ac = vmcs_read(GUEST_RFLAGS) & RFLAGS_AC ? PAGING_AC : 0;
+    if (!is_canonical(linear.v))
+        return ERROR_NOT_FOUND;
     return translate(vcpu, linear, ac | (write ? PAGING_WRITE : PAGING_READ), physical);
+}
+
+enum error guest_translate_for_code(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *physical)
+{
+    if (!is_canonical(linear.v))
+        return ERROR_NOT_FOUND;
+    return translate(vcpu, linear, PAGING_WRITE | PAGING_FETCH, physical);
 }
 
 size_t guest_fetch(const struct vmx_cpu *vcpu, uint8_t *bytes, size_t count)

@@ -23,5 +23,9 @@ MUST_CHECK enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, 
 MUST_CHECK enum error guest_translate_for_kernel(const struct vmx_cpu *vcpu, gva_t linear,
                                                  bool write, gpa_t *physical);
 
+/* The same, where it could write to the page and run code on it. In 64-bit mode. */
+MUST_CHECK enum error guest_translate_for_code(const struct vmx_cpu *vcpu, gva_t linear,
+                                               gpa_t *physical);
+
 /* The bytes at CS:RIP, at most `count`. Returns how many could be read. */
 size_t guest_fetch(const struct vmx_cpu *vcpu, uint8_t *bytes, size_t count);

@@ -8,6 +8,7 @@
 #include "mm/guest_access.h"
 #include "vmx/guest_memory.h"
 #include "vmx/machine.h"
+#include "vmx/unload.h"
 
 /* What a call was given. Outside 64-bit mode the upper halves of registers are leftovers. */
 struct arguments {
@@ -128,10 +129,16 @@ static int64_t read_log(struct vmx_cpu *vcpu, const struct arguments *arguments)
     return (int64_t)(done / sizeof(record));
 }
 
+static int64_t call_unload(struct vmx_cpu *vcpu, const struct arguments *arguments)
+{
+    return unload(vcpu, arguments->address);
+}
+
 static int64_t (*const calls[])(struct vmx_cpu *vcpu, const struct arguments *arguments) = {
     [ORLOP_CALL_LOG_WRITE] = write_log,
     [ORLOP_CALL_COUNTERS] = read_counters,
     [ORLOP_CALL_LOG_READ] = read_log,
+    [ORLOP_CALL_UNLOAD] = call_unload,
 };
 
 static int64_t answer(struct vmx_cpu *vcpu, uint32_t number)

@@ -50,6 +50,9 @@ struct vmx_cpu {
     gpa_t sink[VMX_SINK_PAGES];
     hpa_t scratch[VMX_SINK_PAGES];
 
+    uint64_t leave_cr3, leave_page; /* vmx/unload.c: the tables, the guest's page, linear ... */
+    gpa_t leave_frame;              /* ... and physical; 0: none */
+
     uint64_t exit_started; /* with `exitcost`: TSC of the exit, the sums, and the dearest */
     uint64_t exit_ticks[EXIT_REASON_COUNT];
 

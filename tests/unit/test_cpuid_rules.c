@@ -284,8 +284,9 @@ static void the_version_leaf_and_zeros_above_it(void **state)
 {
     (void)state;
     struct cpuid_policy policy = policy_of(EVERYTHING);
-    struct cpuid_regs want = {ORLOP_VERSION, ORLOP_FEATURE_HYPERCALLS | ORLOP_FEATURE_SERVICES, 0,
-                              0};
+    struct cpuid_regs want = {
+        ORLOP_VERSION, ORLOP_FEATURE_HYPERCALLS | ORLOP_FEATURE_SERVICES | ORLOP_FEATURE_UNLOAD, 0,
+        0};
     assert_true(answers_equal(ask(&policy, 0x40000001, 0), want));
     static const uint32_t rest[] = {0x40000002, 0x40000100, 0x4fffffff};
     for (unsigned i = 0; i < ARRAY_SIZE(rest); i++)

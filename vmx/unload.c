@@ -1,0 +1,216 @@
+#include "vmx/unload.h"
+
+#include "base/hw.h"
+#include "base/log.h"
+#include "base/panic.h"
+#include "base/x86/cr.h"
+#include "base/x86/msr.h"
+#include "include/orlop_abi.h"
+#include "kernel/apic.h"
+#include "kernel/log.h"
+#include "kernel/stop.h"
+#include "kernel/time.h"
+#include "lib/spinlock.h"
+#include "lib/string.h"
+#include "mm/frames.h"
+#include "mm/guest_access.h"
+#include "mm/pte.h"
+#include "vcpu/cr_rules.h"
+#include "vmx/exit.h"
+#include "vmx/exit_info.h"
+#include "vmx/guest_memory.h"
+#include "vmx/machine.h"
+#include "vmx/root.h"
+#include "vmx/vmcs.h"
+
+#define OTHERS_US  1000000 /* so long a CPU waits for the others' calls */
+#define NMI_POLLS  1000000
+#define LOCK_POLLS 100000
+#define TABLE_BITS 9
+#define LEVELS     4
+#define HOST_ENTRY 511 /* of the top table: base/layout.h is the last 2 GiB */
+
+_Noreturn void vmx_leave(uint64_t cr3, uint64_t page); /* vmx/leave.asm */
+extern const uint8_t vmx_leave_page[], vmx_leave_page_end[];
+
+static struct spinlock pages_lock;
+static volatile uint32_t arrived; /* CPUs that have called and can leave */
+
+static unsigned table_index(uint64_t linear, unsigned level)
+{
+    return linear >> (PAGE_SHIFT + TABLE_BITS * (level - 1)) & (BIT(TABLE_BITS) - 1);
+}
+
+/* The real MTRRs are as the firmware left them; a guest that has set its own would lose them. */
+static bool mtrrs_are_real(const struct vmx_cpu *vcpu)
+{
+    const struct mtrr_state *mtrr = &machine.mtrr;
+    bool same = true;
+    for (unsigned i = 0; i < 2 * mtrr->variable_count; i++)
+        same &= vcpu->mtrr_shadow[i] == hw_rdmsr(MSR_IA32_MTRR_PHYSBASE0 + i);
+    for (unsigned i = 0; i < MTRR_FIXED_COUNT && (mtrr->cap & MTRRCAP_FIX); i++)
+        same &= vcpu->mtrr_shadow[mtrr_fixed_msr(i) & 0xFF] == hw_rdmsr(mtrr_fixed_msr(i));
+    return same && (!mtrr->cap || vcpu->mtrr_shadow[MSR_IA32_MTRR_DEF_TYPE & 0xFF] ==
+                                      hw_rdmsr(MSR_IA32_MTRR_DEF_TYPE));
+}
+
+/* In the middle of something that only Orlop can end: an NMI that waits, or whose handler runs, an
+ * instruction that is stepped. */
+static bool is_busy(const struct vmx_cpu *vcpu)
+{
+    return (vmcs_read(GUEST_INTERRUPTIBILITY_STATE) & INTERRUPTIBILITY_NMI) || vcpu->nmi_pending ||
+           vcpu->sink_count || (vcpu->cpu->attention & ATTENTION_GUEST_NMI);
+}
+
+static int64_t judge(const struct vmx_cpu *vcpu, uint64_t page, gpa_t *physical)
+{
+    if (!exit_in_64bit_mode() || (vmcs_read(GUEST_CR4) & (CR4_LA57 | CR4_CET)) ||
+        !mtrrs_are_real(vcpu))
+        return ORLOP_ERROR_UNSUPPORTED;
+    if (page & PAGE_MASK)
+        return ORLOP_ERROR_ARGUMENT;
+    if (table_index(page, LEVELS) == HOST_ENTRY ||
+        guest_translate_for_code(vcpu, GVA(page), physical) != ERROR_NONE ||
+        memory_map_type_of(machine.map, physical->v, physical->v + PAGE_SIZE) != MEMORY_USABLE)
+        return ORLOP_ERROR_ADDRESS;
+    return is_busy(vcpu) ? ORLOP_ERROR_BUSY : 0;
+}
+
+/* True once all have called; then nobody may turn back. */
+static bool wait_for_others(struct vmx_cpu *vcpu)
+{
+    uint64_t start = time_us();
+    uint32_t now = __atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
+    while (now != machine.guest_cpus) {
+        if (vcpu->cpu->attention & ATTENTION_STOP) {
+            stop_serve(vcpu->cpu);
+            percpu_attend(vcpu->cpu, ATTENTION_STOP);
+        }
+        hw_pause();
+        now = __atomic_load_n(&arrived, __ATOMIC_SEQ_CST);
+        if (now != machine.guest_cpus && time_us() - start > OTHERS_US &&
+            __atomic_compare_exchange_n(&arrived, &now, now - 1, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST))
+            return false;
+    }
+    return true;
+}
+
+/* Each CPU needs a page of its own: what it loads lies there. False: another one has it. */
+static bool claim_page(struct vmx_cpu *vcpu, gpa_t physical)
+{
+    bool free = spin_lock_bounded(&pages_lock, LOCK_POLLS);
+    if (!free)
+        return false;
+    for (uint32_t i = 0; i < machine.guest_cpus; i++)
+        free &= ((struct vmx_cpu *)percpu_get(i)->vcpu)->leave_frame.v != physical.v;
+    if (free)
+        vcpu->leave_frame = physical;
+    spin_unlock(&pages_lock);
+    return free;
+}
+
+static void put_table_register(uint8_t bytes[16], uint32_t limit, uint64_t base)
+{
+    memcpy(bytes, &limit, sizeof(uint16_t));
+    memcpy(bytes + sizeof(uint16_t), &base, sizeof(base));
+}
+
+static void fill_state(const struct vmx_cpu *vcpu, struct leave_state *state)
+{
+    *state = (struct leave_state){
+        .cr0 = cr0_view(vmcs_read(GUEST_CR0), vmcs_read(CR0_READ_SHADOW)),
+        .cr3 = vmcs_read(GUEST_CR3),
+        .cr4 = cr4_view(vmcs_read(GUEST_CR4), vmcs_read(CR4_READ_SHADOW), machine.cr4_allowed),
+        .efer = vmcs_read(GUEST_IA32_EFER),
+        .dr7 = vmcs_read(GUEST_DR7),
+        .cs = vmcs_read(GUEST_CS_SELECTOR),
+        .ss = vmcs_read(GUEST_SS_SELECTOR),
+        .ds = vmcs_read(GUEST_DS_SELECTOR),
+        .es = vmcs_read(GUEST_ES_SELECTOR),
+        .fs = vmcs_read(GUEST_FS_SELECTOR),
+        .gs = vmcs_read(GUEST_GS_SELECTOR),
+        .ldtr = vmcs_read(GUEST_LDTR_SELECTOR),
+        .tr = vmcs_read(GUEST_TR_SELECTOR),
+        .fs_base = vmcs_read(GUEST_FS_BASE),
+        .gs_base = vmcs_read(GUEST_GS_BASE),
+        .rip = vmcs_read(GUEST_RIP) + vmcs_read(VM_EXIT_INSTRUCTION_LENGTH),
+        .rsp = vmcs_read(GUEST_RSP),
+        .rflags = vmcs_read(GUEST_RFLAGS),
+        .registers = vcpu->registers,
+    };
+    put_table_register(state->gdtr, vmcs_read(GUEST_GDTR_LIMIT), vmcs_read(GUEST_GDTR_BASE));
+    put_table_register(state->idtr, vmcs_read(GUEST_IDTR_LIMIT), vmcs_read(GUEST_IDTR_BASE));
+}
+
+/* Orlop's tables, and the one page at the guest's address. The pages of sinks serve as tables: no
+ * step is under way. Returns what CR3 shall hold. */
+static uint64_t build_tables(const struct vmx_cpu *vcpu, uint64_t page, gpa_t physical)
+{
+    _Static_assert(VMX_SINK_PAGES >= LEVELS, "a table of each level");
+    for (unsigned level = LEVELS; level > 0; level--) {
+        uint64_t *table = frames_pointer(vcpu->scratch[level - 1]);
+        uint64_t next = level > 1 ? vcpu->scratch[level - 2].v : physical.v;
+        memset(table, 0, PAGE_SIZE);
+        table[table_index(page, level)] = next | PTE_P | PTE_W;
+    }
+    uint64_t *top = frames_pointer(vcpu->scratch[LEVELS - 1]);
+    const uint64_t *own = frames_pointer(HPA(hw_read_cr3() & PTE_ADDRESS));
+    top[HOST_ENTRY] = own[HOST_ENTRY];
+    return vcpu->scratch[LEVELS - 1].v;
+}
+
+/* What the host does not look at, the processor's own instance of it. */
+static void restore_msrs(void)
+{
+    hw_wrmsr(MSR_IA32_SYSENTER_CS, vmcs_read(GUEST_IA32_SYSENTER_CS));
+    hw_wrmsr(MSR_IA32_SYSENTER_ESP, vmcs_read(GUEST_IA32_SYSENTER_ESP));
+    hw_wrmsr(MSR_IA32_SYSENTER_EIP, vmcs_read(GUEST_IA32_SYSENTER_EIP));
+    hw_wrmsr(MSR_IA32_PAT, vmcs_read(GUEST_IA32_PAT));
+    (void)hw_wrmsr_safe(MSR_IA32_DEBUGCTL, vmcs_read(GUEST_IA32_DEBUGCTL)); /* not in Bochs */
+}
+
+static _Noreturn void leave(struct cpu *cpu)
+{
+    struct vmx_cpu *vcpu = cpu->vcpu;
+    if (cpu->attention & ATTENTION_GUEST_NMI) /* it comes again, behind the IRET */
+        apic_send(cpu->apic_id, APIC_IPI_NMI, 0);
+    restore_msrs();
+    vcpu->in_root = 0;
+    vmx_flush_ept(vcpu->eptp);
+    vmx_flush_linear();
+    if (vmx_vmclear(vcpu->vmcs) != VMX_SUCCEED || vmx_vmxoff() != VMX_SUCCEED)
+        panic("VMXOFF failed");
+    stop_publish(cpu, CPU_LEFT_OUT);
+    vmx_leave(vcpu->leave_cr3, vcpu->leave_page);
+}
+
+int64_t unload(struct vmx_cpu *vcpu, uint64_t page)
+{
+    gpa_t physical;
+    struct leave_state state;
+    int64_t error = judge(vcpu, page, &physical);
+    if (error)
+        return error;
+    if (!claim_page(vcpu, physical))
+        return ORLOP_ERROR_ARGUMENT;
+    fill_state(vcpu, &state);
+    const struct window *window = &vcpu->cpu->windows[0];
+    if (guest_write(window, physical, vmx_leave_page,
+                    (uint64_t)(vmx_leave_page_end - vmx_leave_page)) != ERROR_NONE ||
+        guest_write(window, GPA(physical.v + LEAVE_STATE_AT), &state, sizeof(state)) != ERROR_NONE)
+        panic("a page of the guest's cannot be written"); /* judge() has looked */
+    vcpu->leave_cr3 = build_tables(vcpu, page, physical);
+    vcpu->leave_page = page;
+    if (!wait_for_others(vcpu)) {
+        vcpu->leave_frame = GPA(0);
+        return ORLOP_ERROR_BUSY;
+    }
+    /* From its NMI handler this CPU goes on with NMIs blocked, so that none meets the tables half
+     * changed; the guest's IRET, which vmx/leave.asm ends with, unblocks them. */
+    vcpu->cpu->leave = leave;
+    if (apic_send(vcpu->cpu->apic_id, APIC_IPI_NMI, 0))
+        for (unsigned poll = 0; poll < NMI_POLLS; poll++)
+            hw_pause();
+    leave(vcpu->cpu);
+}
