@@ -37,6 +37,11 @@ static bool is_memory(gpa_t at)
            !(machine.hook.written && page == machine.hook.page.v);
 }
 
+bool guest_is_usable(gpa_t at, uint64_t bytes)
+{
+    return is_memory(at) && memory_map_type_of(machine.map, at.v, at.v + bytes) == MEMORY_USABLE;
+}
+
 static bool physical_read(void *context, void *to, gpa_t from, uint64_t bytes)
 {
     return is_memory(from) && guest_read(window_of(context), to, from, bytes) == ERROR_NONE;

@@ -27,5 +27,9 @@ MUST_CHECK enum error guest_translate_for_kernel(const struct vmx_cpu *vcpu, gva
 MUST_CHECK enum error guest_translate_for_code(const struct vmx_cpu *vcpu, gva_t linear,
                                                gpa_t *physical);
 
+/* Whether the bytes, in one page, are plain usable memory: no device, no ROM, not the local APIC's
+ * page wherever the guest has it, not Orlop's range. */
+bool guest_is_usable(gpa_t at, uint64_t bytes);
+
 /* The bytes at CS:RIP, at most `count`. Returns how many could be read. */
 size_t guest_fetch(const struct vmx_cpu *vcpu, uint8_t *bytes, size_t count);

@@ -23,12 +23,6 @@ struct buffer {
 };
 _Static_assert(ORLOP_LOG_READ_MAX <= PAGE_SIZE, "two pages");
 
-/* Usable memory alone: no device, no ROM, not Orlop's range. */
-static bool is_memory(gpa_t at, uint64_t bytes)
-{
-    return memory_map_type_of(machine.map, at.v, at.v + bytes) == MEMORY_USABLE;
-}
-
 /* All of the buffer is found before a byte of it is touched. */
 static bool find_buffer(const struct vmx_cpu *vcpu, const struct arguments *arguments, bool write,
                         struct buffer *buffer)
@@ -41,7 +35,7 @@ static bool find_buffer(const struct vmx_cpu *vcpu, const struct arguments *argu
         if (linear > last ||
             guest_translate_for_kernel(vcpu, GVA(linear), write, &buffer->pieces[i]) !=
                 ERROR_NONE ||
-            !is_memory(buffer->pieces[i], step))
+            !guest_is_usable(buffer->pieces[i], step))
             return false;
         bytes -= step;
         linear += step;

@@ -223,16 +223,27 @@ enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address, uint64_t qu
     return NEXT_RESUME;
 }
 
+/* A CPU that waits counts as stopped, from its INIT on: what was changed since is looked at before
+ * it starts. */
+static void leave_wait(struct cpu *cpu)
+{
+    stop_publish(cpu, CPU_ROOT);
+    stop_serve(cpu);
+    percpu_attend(cpu, ATTENTION_STOP);
+}
+
 /* The mail goes when it has been acted on: the sender of an INIT sends its SIPI then, which is only
- * for a CPU that waits. */
+ * for a CPU that waits. Another CPU's SIPI may have taken the INIT's place meanwhile. */
 static void take_mail(struct vmx_cpu *vcpu)
 {
     uint32_t mail;
     while ((mail = __atomic_load_n(&vcpu->mail, __ATOMIC_ACQUIRE))) {
-        if (mail & MAIL_INIT)
+        if (mail & MAIL_INIT) {
             event_take(vcpu, CPU_EVENT_INIT, 0);
-        else
+        } else {
+            leave_wait(vcpu->cpu);
             event_take(vcpu, CPU_EVENT_SIPI, (uint8_t)mail);
+        }
         __atomic_compare_exchange_n(&vcpu->mail, &mail, 0, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_RELAXED);
     }

@@ -62,16 +62,24 @@ static bool is_busy(const struct vmx_cpu *vcpu)
            vcpu->sink_count || (vcpu->cpu->attention & ATTENTION_GUEST_NMI);
 }
 
+/* What the last steps, on the guest's page and in part on its tables, cannot do: 5 levels, shadow
+ * stacks, a page of the lower half under LASS, branch records that go to memory. */
+static bool is_possible(uint64_t page)
+{
+    uint64_t cr4 = vmcs_read(GUEST_CR4), debugctl = vmcs_read(GUEST_IA32_DEBUGCTL);
+    return exit_in_64bit_mode() && !(cr4 & (CR4_LA57 | CR4_CET)) &&
+           !((cr4 & CR4_LASS) && !(page >> 63)) && !(debugctl & (DEBUGCTL_TR | DEBUGCTL_BTS));
+}
+
 static int64_t judge(const struct vmx_cpu *vcpu, uint64_t page, gpa_t *physical)
 {
-    if (!exit_in_64bit_mode() || (vmcs_read(GUEST_CR4) & (CR4_LA57 | CR4_CET)) ||
-        !mtrrs_are_real(vcpu))
+    if (!is_possible(page) || !mtrrs_are_real(vcpu))
         return ORLOP_ERROR_UNSUPPORTED;
     if (page & PAGE_MASK)
         return ORLOP_ERROR_ARGUMENT;
     if (table_index(page, LEVELS) == HOST_ENTRY ||
         guest_translate_for_code(vcpu, GVA(page), physical) != ERROR_NONE ||
-        memory_map_type_of(machine.map, physical->v, physical->v + PAGE_SIZE) != MEMORY_USABLE)
+        !guest_is_usable(*physical, PAGE_SIZE))
         return ORLOP_ERROR_ADDRESS;
     return is_busy(vcpu) ? ORLOP_ERROR_BUSY : 0;
 }
@@ -167,13 +175,15 @@ static void restore_msrs(void)
     hw_wrmsr(MSR_IA32_SYSENTER_ESP, vmcs_read(GUEST_IA32_SYSENTER_ESP));
     hw_wrmsr(MSR_IA32_SYSENTER_EIP, vmcs_read(GUEST_IA32_SYSENTER_EIP));
     hw_wrmsr(MSR_IA32_PAT, vmcs_read(GUEST_IA32_PAT));
-    (void)hw_wrmsr_safe(MSR_IA32_DEBUGCTL, vmcs_read(GUEST_IA32_DEBUGCTL)); /* not in Bochs */
+    if (vmcs_read(GUEST_IA32_DEBUGCTL)) /* there are CPUs without it; and 0 it is already */
+        hw_wrmsr(MSR_IA32_DEBUGCTL, vmcs_read(GUEST_IA32_DEBUGCTL));
 }
 
 static _Noreturn void leave(struct cpu *cpu)
 {
     struct vmx_cpu *vcpu = cpu->vcpu;
-    if (cpu->attention & ATTENTION_GUEST_NMI) /* it comes again, behind the IRET */
+    uint32_t why = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
+    if (why & ATTENTION_GUEST_NMI) /* it comes again, behind the IRET */
         apic_send(cpu->apic_id, APIC_IPI_NMI, 0);
     restore_msrs();
     vcpu->in_root = 0;
