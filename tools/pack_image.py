@@ -21,8 +21,11 @@ SEGMENT = struct.Struct("<IIQQQQQQ")  # type, flags, offset, vaddr, paddr, files
 
 def lz4_block(data):
     """One block of LZ4, as the legacy frame holds it, which has no more than a size before it."""
-    frame = subprocess.run(["lz4", "-l", "--best", "-c"], input=data, stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, check=True).stdout
+    try:
+        frame = subprocess.run(["lz4", "-l", "--best", "-c"], input=data, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, check=True).stdout
+    except FileNotFoundError:
+        raise SystemExit("pack_image: lz4 is missing; `make deps` installs it") from None
     magic, size = struct.unpack_from("<II", frame)
     if magic != LEGACY_MAGIC or size != len(frame) - 8:
         raise SystemExit("pack_image: lz4 gave no single block of its legacy format")

@@ -193,6 +193,12 @@ def test_orlop_elf_is_not_packed_twice():
         pack_image.pack((BUILD / "orlop.elf").read_bytes())
 
 
+def test_packing_says_that_lz4_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="lz4 is missing; `make deps`"):
+        pack_image.lz4_block(b"image")
+
+
 def test_orlop_elf_holds_its_sections_packed(tmp_path):
     """LZ4's own program reads the last segment, and finds what gdb finds in the sections."""
     data = (BUILD / "orlop.elf").read_bytes()
