@@ -62,3 +62,13 @@ static inline void advance_complete(struct advance_state *state)
     state->blocked_by_sti = false;
     state->blocked_by_mov_ss = false;
 }
+
+/* Completes an element of a string with REP that is not the last: traps and interrupts come in
+ * between as behind an instruction (vol. 1, 7.3.9.2 "Repeated String Operations"), and find RF set,
+ * so that a breakpoint on the instruction is not met again (vol. 3B, 18.3.1.1
+ * "Instruction-Breakpoint Exception Condition"). */
+static inline void advance_complete_element(struct advance_state *state)
+{
+    advance_complete(state);
+    state->rflags |= RFLAGS_RF;
+}

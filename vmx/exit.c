@@ -29,8 +29,9 @@ bool exit_in_real_mode(void)
     return !(vmcs_read(GUEST_CR0) & CR0_PE) || (vmcs_read(GUEST_RFLAGS) & RFLAGS_VM);
 }
 
-/* Reads again what its caller has read, so that the usual exit need not keep it. */
-static COLD void advance_rare(void)
+/* Reads again what its caller has read, so that the usual exit need not keep it. `last`: not an
+ * element of a string with more to come. */
+static COLD void complete(bool last)
 {
     uint32_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
     struct advance_state state = {
@@ -40,11 +41,14 @@ static COLD void advance_rare(void)
         .blocked_by_sti = interruptibility & INTERRUPTIBILITY_STI,
         .blocked_by_mov_ss = interruptibility & INTERRUPTIBILITY_MOV_SS,
     };
-    advance_complete(&state);
+    last ? advance_complete(&state) : advance_complete_element(&state);
     vmcs_write(GUEST_RFLAGS, state.rflags);
     vmcs_write(GUEST_PENDING_DEBUG_EXCEPTIONS, state.pending_debug);
     vmcs_write(GUEST_INTERRUPTIBILITY_STATE, interruptibility & ~INTERRUPTIBILITY_SHADOW);
 }
+
+static COLD void advance_rare(void) { complete(true); }
+void exit_step_element(void) { complete(false); }
 
 static COLD uint64_t wrap(uint64_t next) { return rip_wrap(next, exit_in_64bit_mode()); }
 

@@ -52,6 +52,9 @@ void exit_advance(void);
 /* The same where the exit does not tell the length: `length` bytes, from the decoder. */
 void exit_step_over(uint32_t length);
 
+/* An element of a string with REP is done, and not the last: the guest stays at the instruction. */
+void exit_step_element(void);
+
 /* Queue a fault for the next entry; `error_code` counts for vectors that have one. An event
  * whose delivery this exit interrupted is combined with it as the SDM says (vol. 3A, 6.15, "#DF").
  */

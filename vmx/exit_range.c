@@ -88,19 +88,25 @@ static uint64_t merged(uint64_t old, uint64_t value, unsigned bytes)
     return (old & ~0xFFFFull) | (value & 0xFFFF);
 }
 
+/* Whether the processor would stop at this element, or may. */
+static bool stops_at_element(void)
+{
+    return (vmcs_read(GUEST_RFLAGS) & RFLAGS_TF) || breakpoints_on() ||
+           (vmcs_read(GUEST_INTERRUPTIBILITY_STATE) & INTERRUPTIBILITY_SHADOW);
+}
+
 /* STOS and LODS: one element, or, in 64-bit mode, where no limit and no wrap is in the way, with
- * REP all that lie in this page. `pointer` is rDI or rSI. False: REP with elements left, so the
- * instruction is not over. */
+ * REP all that lie in this page, so that an interrupt waits for a page at most. `pointer` is rDI or
+ * rSI. False: REP with elements left, so the instruction is not over. */
 static bool step_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t address,
                         uint64_t *pointer)
 {
     struct guest_registers *r = &vcpu->registers;
-    uint64_t rflags = vmcs_read(GUEST_RFLAGS);
-    bool down = rflags & RFLAGS_DF;
+    bool down = vmcs_read(GUEST_RFLAGS) & RFLAGS_DF;
     uint64_t mask = d->address_bytes == 8 ? ONES : BIT(d->address_bytes * 8) - 1;
     uint64_t left = d->repeat == DECODER_REPEAT_NONE ? 1 : r->rcx & mask, room = 1;
     uint64_t offset = address.v & PAGE_MASK;
-    if (d->address_bytes == 8 && !(rflags & RFLAGS_TF) && !breakpoints_on())
+    if (d->address_bytes == 8 && !stops_at_element())
         room = down ? offset / d->memory_bytes + 1 : (PAGE_SIZE - offset) / d->memory_bytes;
     uint64_t count = min_u64(left, room), bytes = count * d->memory_bytes;
     *pointer = merged(*pointer, down ? *pointer - bytes : *pointer + bytes, d->address_bytes);
@@ -119,6 +125,8 @@ static enum exit_next carry_out_string(struct vmx_cpu *vcpu, const struct decode
         load_register(vcpu, d);
     if (over)
         exit_step_over(d->length);
+    else
+        exit_step_element();
     return NEXT_RESUME;
 }
 

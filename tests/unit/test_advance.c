@@ -95,6 +95,17 @@ static void completing_clears_rf_and_blocking_and_nothing_else(void **state)
     assert_false(after.blocked_by_mov_ss);
 }
 
+static void an_element_that_is_not_the_last_leaves_rf_set(void **state)
+{
+    (void)state;
+    struct advance_state after = {RFLAGS_TF, 0, DR6_B0, true, true};
+    advance_complete_element(&after);
+    assert_int_equal(after.rflags, RFLAGS_TF | RFLAGS_RF);
+    assert_int_equal(after.pending_debug, DR6_B0 | DR6_BS);
+    assert_false(after.blocked_by_sti);
+    assert_false(after.blocked_by_mov_ss);
+}
+
 /* The hot path skips advance_complete() where this says so: it must then change nothing. */
 static void the_usual_path_misses_nothing(void **state)
 {
@@ -132,6 +143,7 @@ int main(void)
         cmocka_unit_test(the_step_may_leave_the_canonical_half),
         cmocka_unit_test(tf_makes_a_single_step_trap_pending_unless_btf_is_set),
         cmocka_unit_test(completing_clears_rf_and_blocking_and_nothing_else),
+        cmocka_unit_test(an_element_that_is_not_the_last_leaves_rf_set),
         cmocka_unit_test(the_usual_path_misses_nothing),
         cmocka_unit_test(registers_are_found_by_their_encoding),
     };

@@ -2,7 +2,8 @@
 ; ROMs: moves of each size, SSE, AVX-512, locked, string and port instructions, images of state, and operands
 ; that lie half in RAM; then, above the map, what the processor itself touches: the stack, of instructions
 ; and of events of each kind, by RSP, by an IST entry and from ring 3, the IDT and the GDT; and entries of
-; page tables with address bits that the processor lacks. Each touch is the first one of its GiB, so above
+; page tables with address bits that the processor lacks; and strings with REP, element by element: under
+; TF, behind STI and MOV SS, on breakpoints. Each touch is the first one of its GiB, so above
 ; Orlop each exits, some in the midst of an event. A run above Orlop prints the lines of the bare run.
 %define NAME "nowhere"
 %include "guest.inc"
@@ -10,6 +11,7 @@
 %include "ring3.inc"
 %include "hyper.inc"
 %include "range.inc"
+%include "apic.inc"
 
 ; Three pages that adjoin: nothing, RAM, nothing.
 WINDOW   equ 1 << 39
@@ -24,6 +26,8 @@ BORDER   equ 0x1000                     ; from nothing to RAM
 BORDER2  equ 0x2000                     ; and back
 STACK    equ 0x800                      ; in the first page
 GDT_SIZE equ gdt_end - gdt
+STRING_VECTOR equ 0x40
+DR6_NONE equ 0xFFFF0FF0
 GDT_RAM  equ SPARE                      ; descriptors below are in RAM
 
 section .text
@@ -51,10 +55,12 @@ main:
     mov dword [place], 0
     call stacks
     call tables
+    call repeats
     mov dword [place], PLACE_ORLOP
     call say_place
     call stacks
     call tables
+    call repeats
     call reserved
     pass "touches=", dec, [touches]
     jmp power_off64
@@ -446,6 +452,151 @@ to_descriptor:
 .never:
     ret
 
+; ---- between two elements of a string ---------------------------------------------------------------
+; name, pointer, before, instruction of five elements. A line each time that the processor stops at it.
+%macro stops_at 4
+    [section .data]
+%%name: db %1, 0
+    __?SECT?__
+    mov dword [case_name], %%name
+    call prepare
+    mov dword [fault_vector], NO_FAULT
+    mov dword [step_at], %%here
+    mov dword [step_end], %%after
+    %2
+    mov ecx, 5
+    %3
+%%here:
+    %4
+%%after:
+    call show_end
+%endmacro
+%macro repeat 3                         ; name, pointer, instruction
+    stops_at {%1, " under TF"}, {%2}, {call trace}, {%3}
+    stops_at {%1, " under TF behind MOV SS"}, {%2}, {trace_behind_mov_ss}, {%3}
+    stops_at {%1, " behind STI"}, {%2}, {behind_sti}, {%3}
+    stops_at {%1, " behind STI and MOV SS"}, {%2}, {behind_mov_ss}, {%3}
+    stops_at {%1, " on data breakpoints"}, {%2}, {call break_on_data}, {%3}
+    stops_at {%1, " on data breakpoints behind MOV SS"}, {%2}, {break_behind_mov_ss}, {%3}
+    stops_at {%1, " on its own breakpoint"}, {%2}, {call break_on_code}, {%3}
+%endmacro
+%macro trace_behind_mov_ss 0
+    mov eax, ss
+    push 2 | RFLAGS_TF
+    popfq
+    mov ss, eax
+%endmacro
+%macro behind_sti 0
+    call send
+    sti
+%endmacro
+%macro behind_mov_ss 0
+    call send
+    mov eax, ss
+    sti
+    mov ss, eax
+%endmacro
+%macro break_behind_mov_ss 0
+    call break_on_data
+    mov eax, ss
+    mov ss, eax
+%endmacro
+
+repeats:
+    mov al, 0xFF
+    out 0x21, al
+    out 0xA1, al
+    call apic_init
+    mov eax, [apic_base]
+    or dword [rax + APIC_SVR], 0x1FF
+    mov dword [rax + APIC_TPR], 0
+    mov eax, 1
+    mov edx, stopped
+    call idt_set_gate
+    mov eax, STRING_VECTOR
+    mov edx, stopped_by_interrupt
+    call idt_set_gate
+    repeat "REP STOSD", {lea rdi, [rbx + 0x100]}, {rep stosd}
+    repeat "REP STOSQ to the border", {lea rdi, [rbx + BORDER - 20]}, {rep stosq}
+    repeat "REP LODSB", {lea rsi, [rbx + 0x100]}, {rep lodsb}
+    repeat "REP MOVSD", {lea rsi, [rbx + 0x100]}, {rep movsd}
+    jmp idt_build
+
+trace:                                  ; the caller's next instruction is the first one traced
+    pop rdx
+    push 2 | RFLAGS_TF
+    popfq
+    jmp rdx
+send:
+    mov edx, [apic_base]
+    mov dword [rdx + APIC_ICR_LOW], 0x44000 | STRING_VECTOR
+    ret
+break_on_data:                          ; on the second element and the fourth
+    lea rdx, [rbx + 0x104]
+    mov dr0, rdx
+    lea rdx, [rbx + 0x10C]
+    mov dr1, rdx
+    mov edx, 0x00FF030A
+    mov dr7, rdx
+    ret
+break_on_code:
+    mov edx, [step_at]
+    mov dr0, rdx
+    mov edx, 0x302
+    mov dr7, rdx
+    ret
+
+stopped_by_interrupt:
+    push rdx
+    mov edx, [apic_base]
+    mov dword [rdx + APIC_EOI], 0
+    pop rdx
+stopped:                                ; the frame has RIP, CS, RFLAGS
+    push rax
+    push rcx
+    push rdx
+    push rsi
+    push rdi
+    mov [seen_rcx], rcx
+    mov rdx, [rsp + 40]
+    mov ecx, [step_at]
+    sub rdx, rcx
+    mov [seen_rip], rdx
+    mov rcx, dr6
+    and ecx, 0xE00F
+    mov edx, DR6_NONE
+    mov dr6, rdx
+    mov [seen_dr6], ecx
+    mov eax, [rsp + 56]
+    mov [seen_flags], eax
+    test cl, 1
+    jz .go_on
+    cmp dword [seen_rcx], 5
+    jne .go_on
+    or dword [rsp + 56], 1 << 16        ; RF: not once more before the instruction
+.go_on:
+    mov edx, [step_end]
+    cmp [rsp + 40], rdx
+    jne .traced
+    and dword [rsp + 56], ~RFLAGS_TF
+.traced:
+    and dword [seen_flags], 1 << 16 | RFLAGS_TF
+    mov esi, [case_name]
+    say NAME, ": "
+    call print_string64
+    say ": rcx ", x32, [seen_rcx], " at ", x8, [seen_rip], " flags ", x32, [seen_flags], " dr6 ", x32, [seen_dr6], nl
+    pop rdi
+    pop rsi
+    pop rdx
+    pop rcx
+    pop rax
+    iretq
+show_end:
+    cli
+    xor edx, edx
+    mov dr7, rdx
+    jmp show
+
 ; Address bits from the processor's width to 51 are reserved at each level.
 reserved:
     mov eax, 0x80000008
@@ -501,6 +652,10 @@ gdt_pointer_64:
 levels: dd TABLE_W + 8, DIR_W, PDPT_W, PML4 + 8
 section .bss
 alignb 8
+seen_rip:     resq 1
+seen_dr6:     resd 1
+step_at:      resd 1
+step_end:     resd 1
 table_pointer: resb 16
 seen_rax:     resq 1
 seen_rcx:     resq 1
