@@ -48,7 +48,7 @@ struct cpu {
     uint32_t apic_id;
     uint32_t cr0_found;       /* an AP's when it came, as INIT has left it */
     volatile uint32_t state;  /* enum percpu_state */
-    volatile uint32_t kicked; /* an NMI of ours is on its way */
+    volatile uint32_t kicked; /* an NMI of ours is on its way: kernel/stop.c */
     volatile uint64_t stopped_generation;
     volatile uint32_t panicking;
     void (*leave)(

@@ -4,7 +4,15 @@
 #include "kernel/apic.h"
 #include "kernel/time.h"
 
+/* struct cpu, kicked: 0, KICK_SENT, or who is about to send one. */
+#define KICK_SENT    1
+#define KICK_BY(cpu) ((cpu)->number + 2)
+
+#define FLIGHT_US  1000   /* many times what an NMI takes from CPU to CPU */
+#define SENDING_US 100000 /* what a sender takes, above a busy host too */
+
 static uint32_t cpus = 1;
+static uint32_t running_cpu;
 static volatile uint64_t generation; /* odd while a stop is in force */
 static volatile uint32_t requester_taken;
 static volatile bool write_back; /* the stop in force is a STOP_TYPES */
@@ -12,6 +20,7 @@ static volatile bool panicking;  /* a stop that is never released */
 
 void stop_set_cpus(uint32_t count) { cpus = count; }
 uint32_t stop_cpus(void) { return cpus; }
+uint32_t stop_running_cpu(void) { return running_cpu; }
 
 void stop_publish(struct cpu *cpu, enum percpu_state state)
 {
@@ -33,13 +42,37 @@ bool stop_has_stopped(const struct cpu *cpu)
     return __atomic_load_n(&cpu->stopped_generation, __ATOMIC_ACQUIRE) == generation;
 }
 
+static bool change_kicked(struct cpu *cpu, uint32_t from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(&cpu->kicked, &from, to, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
 /* An NMI that was taken for one that could not be sent was the guest's. */
 void stop_kick(struct cpu *cpu)
 {
-    if (__atomic_exchange_n(&cpu->kicked, 1, __ATOMIC_SEQ_CST) == 0 &&
-        !apic_send(cpu->apic_id, APIC_IPI_NMI, 0) &&
-        __atomic_exchange_n(&cpu->kicked, 0, __ATOMIC_SEQ_CST) == 0)
+    uint32_t mine = KICK_BY(this_cpu());
+    if (!change_kicked(cpu, 0, mine))
+        return;
+    bool sent = apic_send(cpu->apic_id, APIC_IPI_NMI, 0);
+    if (!change_kicked(cpu, mine, sent ? KICK_SENT : 0) && !sent)
         percpu_guest_nmi(cpu);
+}
+
+static void wait_while_kicked(const struct cpu *cpu, bool sent, uint64_t bound_us)
+{
+    uint64_t start = hw_rdtsc(), bound = bound_us * time_tsc_per_us();
+    uint32_t kicked;
+    while ((kicked = cpu->kicked) && (kicked == KICK_SENT) == sent && hw_rdtsc() - start < bound)
+        hw_pause();
+}
+
+/* NMIs are not blocked here, so one that is on its way comes now, and is taken for what it is. */
+void stop_apic_on(struct cpu *cpu)
+{
+    wait_while_kicked(cpu, false, SENDING_US);
+    wait_while_kicked(cpu, true, FLIGHT_US);
+    (void)change_kicked(cpu, KICK_SENT, 0);
 }
 
 void stop_serve(struct cpu *cpu)
@@ -70,8 +103,12 @@ void stop_serve_in_nmi(struct cpu *cpu)
 static uint32_t count_running(const struct cpu *self)
 {
     uint32_t running = 0;
-    for (uint32_t i = 0; i < cpus; i++)
-        running += percpu_get(i) != self && !stop_has_stopped(percpu_get(i));
+    for (uint32_t i = 0; i < cpus; i++) {
+        if (percpu_get(i) == self || stop_has_stopped(percpu_get(i)))
+            continue;
+        running_cpu = i;
+        running++;
+    }
     return running;
 }
 

@@ -27,6 +27,9 @@ uint32_t stop_cpus(void);
 uint32_t stop_all(enum stop_reason reason, uint64_t bound_us);
 void stop_release(void);
 
+/* One of the CPUs that did not acknowledge the last stop_all(). */
+uint32_t stop_running_cpu(void);
+
 /* Has this CPU acknowledged the present stop, or does it count as stopped? */
 bool stop_has_stopped(const struct cpu *cpu);
 
@@ -37,8 +40,11 @@ void stop_serve(struct cpu *cpu);
 /* From the NMI handler in root mode: a panic's stop is obeyed on the spot. */
 void stop_serve_in_nmi(struct cpu *cpu);
 
-/* Make one CPU look at its attention soon. */
+/* Make one CPU look at its attention soon, if its local APIC is on. */
 void stop_kick(struct cpu *cpu);
+
+/* This CPU's guest has switched its local APIC on: a kick that was sent before is lost. */
+void stop_apic_on(struct cpu *cpu);
 
 /* Publish a state, so that a requester that reads it afterwards, or this CPU, sees the other's. */
 void stop_publish(struct cpu *cpu, enum percpu_state state);

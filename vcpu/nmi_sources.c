@@ -24,7 +24,7 @@ static bool chipset_asserts(uint8_t port_61)
 uint32_t nmi_sources_asserted(const struct nmi_sources *sources)
 {
     uint32_t asserted = 0;
-    if ((takes_nmis(sources->lint0) || takes_nmis(sources->lint1)) &&
+    if ((sources->apic_off || takes_nmis(sources->lint0) || takes_nmis(sources->lint1)) &&
         chipset_asserts(sources->port_61))
         asserted |= NMI_SOURCE_CHIPSET;
     /* SDM vol. 3A, 11.5.1 "Local Vector Table": the mask bit is set when the interrupt is sent. */

@@ -8,7 +8,9 @@
 /* What the machine shows, on the CPU that took the NMI. */
 struct nmi_sources {
     uint8_t port_61;       /* NMI status and control, of the chipset */
-    uint32_t lint0, lint1; /* where it leads to this CPU */
+    bool apic_off;         /* then LINT1 is the NMI pin (SDM vol. 3A, 11.4.3 "Enabling or
+                            * Disabling the Local APIC") */
+    uint32_t lint0, lint1; /* else where it leads to this CPU */
     uint32_t perf;         /* LVT of the performance counters, which masks itself as it fires */
     uint64_t overflows;    /* IA32_PERF_GLOBAL_STATUS */
 };

@@ -47,8 +47,8 @@ enum exit_next handle_ept_violation(struct vmx_cpu *vcpu)
     case EPT_FILL_BEYOND:
         return range_access(vcpu, address, qualification);
     default: /* no table can be had now: absent memory, for this time */
-        log_warn("ept", "no table for 0x%llx: a CPU does not stop for the change",
-                 (unsigned long long)address.v);
+        log_warn("ept", "no table for 0x%llx: cpu%u does not stop for the change",
+                 (unsigned long long)address.v, stop_running_cpu());
         return range_access(vcpu, address, qualification);
     }
 }

@@ -203,6 +203,7 @@ static uint32_t asserted_sources(void)
 {
     struct nmi_sources sources = {
         .port_61 = hw_in8(NMI_STATUS_PORT),
+        .apic_off = !(hw_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_EN),
         .lint0 = apic_read(APIC_LVT_LINT0),
         .lint1 = apic_read(APIC_LVT_LINT1),
         .perf = apic_read(APIC_LVT_PERF),

@@ -53,6 +53,15 @@ static bool apic_may_be(uint64_t base)
     return !machine.icr_intercepted || (base & APIC_BASE_ADDRESS_MASK) == machine.icr_page;
 }
 
+static NOINLINE enum exit_next change_apic_base(struct vmx_cpu *vcpu, uint64_t now, uint64_t value)
+{
+    if (!apic_may_be(value) || !hw_wrmsr_safe(MSR_IA32_APIC_BASE, value))
+        return NEXT_GP;
+    if (value & ~now & APIC_BASE_EN)
+        stop_apic_on(vcpu->cpu);
+    return NEXT_ADVANCE;
+}
+
 /* Once a CPU, for a guest may write it in a loop. */
 static void tell_ignored(struct vmx_cpu *vcpu, uint32_t index)
 {
@@ -70,8 +79,8 @@ static NOINLINE enum exit_next write_other(struct vmx_cpu *vcpu, uint32_t index,
         return NEXT_GP;
     switch (msr_write_rule(&machine.msr, index, now, &value)) {
     case MSR_DO_NATIVE:
-        if (index == MSR_IA32_APIC_BASE && !apic_may_be(value))
-            return NEXT_GP;
+        if (index == MSR_IA32_APIC_BASE && value != now)
+            return change_apic_base(vcpu, now, value);
         return hw_wrmsr_safe(index, value) ? NEXT_ADVANCE : NEXT_GP;
     case MSR_DO_IGNORE:
         tell_ignored(vcpu, index);

@@ -96,7 +96,8 @@ static bool rebuild(struct vmx_cpu *vcpu)
         return true;
     }
     if (is_power_of_2(++failures))
-        log_warn("mtrr", "EPT types stay for now (%u): a CPU does not stop", failures);
+        log_warn("mtrr", "EPT types stay for now (%u): cpu%u does not stop", failures,
+                 stop_running_cpu());
     return false;
 }
 

@@ -14,8 +14,9 @@ static void the_chipset_asserts_what_it_is_let_and_led_to(void **state)
 {
     (void)state;
     for (unsigned port = 0; port < 256; port++)
-        for (unsigned way = 0; way < 4; way++) {
+        for (unsigned way = 0; way < 5; way++) {
             struct nmi_sources s = {.port_61 = (uint8_t)port,
+                                    .apic_off = way == 4,
                                     .lint0 = way & 1 ? LVT_NMI : LVT_NMI | LVT_MASK,
                                     .lint1 = way & 2 ? LVT_NMI : 0x700};
             bool serr = (port & 0x84) == 0x80, iochk = (port & 0x48) == 0x40;
