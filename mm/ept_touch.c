@@ -3,8 +3,11 @@
 #include "mm/ept_plan.h"
 #include "mm/ept_reserve.h"
 
+/* For one touch: what usual MTRRs never need, and masks with holes cannot make dear. */
+#define LOOKS 64
+
 /* A new table of `level` around `address`: `entry` there, and around it every block of this level
- * that can be one page, since that costs nothing more. Gives the entry that links it. */
+ * that can be one page, while that costs nothing more. Gives the entry that links it. */
 static uint64_t make_table(struct ept *ept, unsigned level, uint64_t address, uint64_t entry)
 {
     hpa_t frame;
@@ -12,8 +15,11 @@ static uint64_t make_table(struct ept *ept, unsigned level, uint64_t address, ui
     uint64_t base = ALIGN_DOWN(address, level_bytes(level + 1));
     unsigned own = level_index(level, address);
     for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
-        uint64_t block = base + i * level_bytes(level);
-        uint64_t value = i == own ? entry : ept_plan_choose(&ept->plan, block, level).entry;
+        uint64_t block = base + i * level_bytes(level), value = 0;
+        if (i == own)
+            value = entry;
+        else if (ept->plan.looks > 0) /* behind the last one all would be uncached */
+            value = ept_plan_choose(&ept->plan, block, level).entry;
         table_store(ept->memory, &entries[i], value);
     }
     return frame.v | EPT_RIGHTS;
@@ -43,8 +49,10 @@ static __attribute__((noinline)) enum ept_fill fill_below(struct ept *ept, const
         ASSERT(ept_drop_touched(ept, EPT_RESERVE_MIN));
         return EPT_FILL_DROPPED;
     }
+    ept->plan.looks = LOOKS;
     for (; level < walk->level; level++)
         entry = make_table(ept, level, address, entry);
+    ept->plan.looks = UINT32_MAX;
     table_store(ept->memory, walk->slot, entry);
     return EPT_FILL_MAPPED;
 }

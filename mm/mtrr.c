@@ -88,7 +88,7 @@ static uint64_t next_edge(const struct mtrr_state *state, unsigned i, uint64_t a
     return mask == 0 ? NEVER : (address | ((mask & -mask) - 1)) + 1;
 }
 
-static uint64_t next_change(const struct mtrr_state *state, uint64_t address)
+uint64_t mtrr_next_change(const struct mtrr_state *state, uint64_t address)
 {
     uint64_t next = NEVER;
     if (!mtrr_is_on(state))
@@ -105,11 +105,11 @@ static uint64_t next_change(const struct mtrr_state *state, uint64_t address)
 struct mtrr_run mtrr_run_at(const struct mtrr_state *state, uint64_t address)
 {
     struct mtrr_run run = {ALIGN_DOWN(address, PAGE_SIZE), 0, mtrr_type(state, address)};
-    run.end = next_change(state, run.base);
+    run.end = mtrr_next_change(state, run.base);
     for (unsigned steps = 2 * mtrr_variable_count(state) + MTRR_FIXED_RANGES; steps > 0; steps--) {
         if (run.end == NEVER || mtrr_type(state, run.end) != run.type)
             break;
-        run.end = next_change(state, run.end);
+        run.end = mtrr_next_change(state, run.end);
     }
     return run;
 }

@@ -65,7 +65,8 @@ void mtrr_shadow_fill(uint64_t shadow[0x100], const struct mtrr_state *state);
 void mtrr_shadow_read(struct mtrr_state *state, const uint64_t shadow[0x100]);
 
 /* What several CPUs have, each state once: an address has the strictest of its types, which is what
- * ranges that overlap would give it. */
+ * ranges that overlap would give it. Where states differ, one that has masks with holes counts as
+ * "all uncached": what several such have in common may change at every page. */
 struct mtrr_sets {
     unsigned count; /* at least 1 */
     struct mtrr_state set[MTRR_SETS_MAX];

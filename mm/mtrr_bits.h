@@ -68,6 +68,13 @@ static inline bool mtrr_is_inside(const struct mtrr_state *state, unsigned i, ui
     return ((address ^ state->variable[i].base) & mtrr_mask(state, i)) == 0;
 }
 
+/* Other than ones down from the top: then the range is many, and ends anywhere. */
+static inline bool mtrr_has_hole(const struct mtrr_state *state, unsigned i)
+{
+    uint64_t mask = mtrr_mask(state, i);
+    return mask != 0 && mask + (mask & -mask) != mtrr_address_bits(state) + PAGE_SIZE;
+}
+
 static inline uint64_t mtrr_raw_type(const struct mtrr_state *state, unsigned i)
 {
     return state->variable[i].base & MTRR_PHYSBASE_TYPE;
@@ -81,3 +88,7 @@ static inline bool mtrr_is_defined_overlap(uint8_t a, uint8_t b)
            (a == MEMORY_TYPE_WT && b == MEMORY_TYPE_WB) ||
            (a == MEMORY_TYPE_WB && b == MEMORY_TYPE_WT);
 }
+
+/* The next address above at which the type may be another one, UINT64_MAX for none: each range of a
+ * contiguous mask has two of them, the fixed ranges one each. */
+uint64_t mtrr_next_change(const struct mtrr_state *state, uint64_t address);

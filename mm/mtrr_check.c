@@ -21,10 +21,9 @@ static bool is_undefined_pair(const struct mtrr_state *state, unsigned i, unsign
 
 static unsigned variable_problems(const struct mtrr_state *state, unsigned i)
 {
-    uint64_t mask = mtrr_mask(state, i);
     unsigned problems =
         mtrr_is_reserved_type(mtrr_raw_type(state, i)) ? MTRR_PROBLEM_RESERVED_TYPE : 0;
-    if (mask + (mask & -mask) != mtrr_address_bits(state) + PAGE_SIZE && mask != 0)
+    if (mtrr_has_hole(state, i))
         problems |= MTRR_PROBLEM_DISCONTIGUOUS;
     for (unsigned j = 0; j < i; j++)
         if (mtrr_is_valid(state, j) && is_undefined_pair(state, i, j))

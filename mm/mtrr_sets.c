@@ -58,23 +58,42 @@ static uint8_t type_at(const struct mtrr_sets *sets, uint64_t address)
     return type;
 }
 
-static uint64_t next_end(const struct mtrr_sets *sets, uint64_t address)
+static uint64_t next_change(const struct mtrr_sets *sets, uint64_t address)
 {
-    uint64_t end = UINT64_MAX;
+    uint64_t next = UINT64_MAX;
     for (unsigned i = 0; i < sets->count; i++)
-        end = min_u64(end, mtrr_run_at(&sets->set[i], address).end);
-    return end;
+        next = min_u64(next, mtrr_next_change(&sets->set[i], address));
+    return next;
 }
 
-/* Where one set's type changes, the strictest may stay. */
+static bool has_holes(const struct mtrr_state *state)
+{
+    for (unsigned i = 0; mtrr_is_on(state) && i < mtrr_variable_count(state); i++)
+        if (mtrr_is_valid(state, i) && mtrr_has_hole(state, i))
+            return true;
+    return false;
+}
+
+static bool any_has_holes(const struct mtrr_sets *sets)
+{
+    for (unsigned i = 0; i < sets->count; i++)
+        if (has_holes(&sets->set[i]))
+            return true;
+    return false;
+}
+
+/* Where one set's type changes, the strictest may stay. Without holes the edges are few. */
 struct mtrr_run mtrr_sets_run_at(const struct mtrr_sets *sets, uint64_t address)
 {
     if (sets->count == 1)
         return mtrr_run_at(&sets->set[0], address);
-    unsigned steps = sets->count * (2 * MTRR_VARIABLE_MAX + MTRR_FIXED_RANGES);
-    struct mtrr_run run = {ALIGN_DOWN(address, PAGE_SIZE), address, type_at(sets, address)};
+    struct mtrr_run run = {ALIGN_DOWN(address, PAGE_SIZE), UINT64_MAX, MEMORY_TYPE_UC};
+    if (any_has_holes(sets))
+        return run;
+    run.type = type_at(sets, run.base);
+    run.end = run.base;
     do
-        run.end = next_end(sets, run.end);
-    while (run.end != UINT64_MAX && --steps && type_at(sets, run.end) == run.type);
+        run.end = next_change(sets, run.end);
+    while (run.end != UINT64_MAX && type_at(sets, run.end) == run.type);
     return run;
 }

@@ -100,12 +100,15 @@ static void build(unsigned reserve, bool page_1g)
     assert_int_equal(ept_build(&ept, &map, &types, &caps, &own, 1), ERROR_NONE);
 }
 
-/* The model: what each CPU's MTRRs give the page, joined pair by pair. */
+/* The model: what each CPU's MTRRs give the page, joined pair by pair. Of several sets, one that
+ * has masks with holes is uncached. */
 static uint8_t strictest_at(uint64_t address)
 {
     static const uint8_t rank[] = {[0] = 0, [1] = 9, [4] = 1, [5] = 9, [6] = 2};
     uint8_t type = mtrr_type(&types.set[0], address);
-    for (unsigned i = 1; i < types.count; i++) {
+    for (unsigned i = 0; types.count > 1 && i < types.count; i++) {
+        if (mtrr_problems(&types.set[i]) & MTRR_PROBLEM_DISCONTIGUOUS)
+            return MEMORY_TYPE_UC;
         uint8_t other = mtrr_type(&types.set[i], address);
         if (type == other)
             continue;
