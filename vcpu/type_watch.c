@@ -25,6 +25,5 @@ void type_watch_built(struct type_watch *watch, bool done, uint64_t began_us, ui
 {
     watch->differs = watch->differs && !done;
     watch->ended_us = now_us;
-    watch->rest_us = done ? max_u64(TYPE_REST_US, min_u64(9 * (now_us - began_us), TYPE_LASTS_US))
-                          : TYPE_LASTS_US;
+    watch->rest_us = max_u64(done ? TYPE_REST_US : TYPE_LASTS_US, 9 * (now_us - began_us));
 }

@@ -30,5 +30,5 @@ struct type_view {
 uint64_t type_watch_look(struct type_watch *watch, struct type_view view, uint64_t now_us);
 
 /* A rebuild was begun at `began_us` and is done; or was given up, and is tried again as late as if
- * the CPUs differed. */
+ * the CPUs differed. Nine times what it took is the least rest for either. */
 void type_watch_built(struct type_watch *watch, bool done, uint64_t began_us, uint64_t now_us);

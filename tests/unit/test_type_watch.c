@@ -61,6 +61,23 @@ static void a_rebuild_has_its_rest_and_a_dear_one_a_longer_one(void **unused)
     assert_int_equal(type_watch_look(&watch, settled, 2000001), TYPE_LASTS_US);
 }
 
+/* A tenth of the time at most, however long one took, and whether or not it came to an end. */
+static void the_rest_is_nine_times_what_any_rebuild_took(void **unused)
+{
+    (void)unused;
+    for (uint64_t took = 1; took < 3600000000; took *= 3) {
+        for (unsigned done = 0; done <= 1; done++) {
+            struct type_watch watch = {0};
+            uint64_t end = 5000000 + took, least = done ? TYPE_REST_US : TYPE_LASTS_US;
+            type_watch_built(&watch, done, 5000000, end);
+            uint64_t rest = type_watch_look(&watch, settled, end);
+            assert_int_equal(rest, max_u64(least, 9 * took));
+            assert_int_equal(type_watch_look(&watch, settled, end + rest - 1), 1);
+            assert_int_equal(type_watch_look(&watch, settled, end + rest), 0);
+        }
+    }
+}
+
 static void a_clock_that_is_set_back_begins_the_wait_again(void **unused)
 {
     (void)unused;
@@ -115,7 +132,7 @@ static void nothing_is_lost_and_the_rate_is_bounded(void **unused)
 {
     (void)unused;
     struct type_watch watch = {0};
-    uint64_t now = 1, next = NEVER, last_end = 0, in_between = 0, built = 0;
+    uint64_t now = 1, next = NEVER, last_end = 0, last_took = 0, in_between = 0, built = 0;
     memset(&model, 0, sizeof(model));
     for (unsigned i = 0; i < CPUS; i++)
         model.value[i] = 1, model.runs[i] = true;
@@ -134,22 +151,22 @@ static void nothing_is_lost_and_the_rate_is_bounded(void **unused)
         next = type_watch_look(&watch, view, now);
         if (next == 0) {
             assert_false(view.in_force);
-            assert_true(last_end == 0 || now - last_end >= TYPE_REST_US);
+            assert_true(last_end == 0 || now - last_end >= max_u64(TYPE_REST_US, 9 * last_took));
             if (!view.settled) {
                 assert_true(now - model.unsettled_since >= TYPE_LASTS_US);
                 in_between++;
             }
             bool done = random_below(20);
             uint64_t began = now;
-            now += random_below(500);
+            now += random_below(random_below(50) ? 500 : TYPE_LASTS_US);
             if (done)
                 model.mask = mask_now(), built++, model.unsettled_since = 0;
-            last_end = now;
+            last_end = now, last_took = now - began;
             type_watch_built(&watch, done, began, now);
             next = type_watch_look(&watch, view_now(), now);
             assert_true(next != 0 && (next == NEVER) == view_now().in_force);
         }
-        assert_true(next == NEVER || next <= TYPE_LASTS_US);
+        assert_true(next == NEVER || next <= max_u64(TYPE_LASTS_US, 9 * last_took));
         assert_int_equal(next == NEVER, view_now().in_force);
     }
     assert_true(built > 1000 && in_between > 100);
@@ -220,6 +237,7 @@ int main(void)
         cmocka_unit_test(a_change_that_is_taken_back_is_none),
         cmocka_unit_test(what_lasts_is_taken_as_it_stands),
         cmocka_unit_test(a_rebuild_has_its_rest_and_a_dear_one_a_longer_one),
+        cmocka_unit_test(the_rest_is_nine_times_what_any_rebuild_took),
         cmocka_unit_test(a_clock_that_is_set_back_begins_the_wait_again),
         cmocka_unit_test(nothing_is_lost_and_the_rate_is_bounded),
         cmocka_unit_test(shadows_hold_each_register_at_its_index),
