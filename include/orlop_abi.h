@@ -62,5 +62,5 @@
 #define ORLOP_ERROR_ARGUMENT       (-2) /* a length or number that cannot be */
 #define ORLOP_ERROR_ADDRESS        (-3) /* not mapped, not writable, or not usable memory */
 #define ORLOP_ERROR_NOT_CONFIGURED (-4)
-#define ORLOP_ERROR_BUSY           (-5) /* not all CPUs called in time, or an NMI is under way */
+#define ORLOP_ERROR_BUSY           (-5) /* not all CPUs called in time, or an event comes first */
 #define ORLOP_ERROR_UNSUPPORTED    (-6) /* not in the state that this CPU is in */

@@ -3,7 +3,9 @@
 #include "base/hw.h"
 #include "base/log.h"
 #include "base/panic.h"
+#include "base/x86/apic.h"
 #include "base/x86/cr.h"
+#include "base/x86/eflags.h"
 #include "base/x86/msr.h"
 #include "include/orlop_abi.h"
 #include "kernel/apic.h"
@@ -18,17 +20,21 @@
 #include "vcpu/cr_rules.h"
 #include "vmx/exit.h"
 #include "vmx/exit_info.h"
+#include "vmx/exit_machine_check.h"
 #include "vmx/guest_memory.h"
 #include "vmx/machine.h"
 #include "vmx/root.h"
 #include "vmx/vmcs.h"
 
-#define OTHERS_US  1000000 /* so long a CPU waits for the others' calls */
+#define OTHERS_US  1000000ull /* so long a CPU waits for the others' calls */
 #define NMI_POLLS  1000000
 #define LOCK_POLLS 100000
 #define TABLE_BITS 9
 #define LEVELS     4
 #define HOST_ENTRY 511 /* of the top table: base/layout.h is the last 2 GiB */
+
+/* The guest's, and only VM entry delivers them. */
+#define ATTENTION_EVENTS (ATTENTION_MAIL | ATTENTION_CHECK | ATTENTION_GUEST_NMI)
 
 _Noreturn void vmx_leave(uint64_t cr3, uint64_t page); /* vmx/leave.asm */
 extern const uint8_t vmx_leave_page[], vmx_leave_page_end[];
@@ -54,21 +60,34 @@ static bool mtrrs_are_real(const struct vmx_cpu *vcpu)
                                       hw_rdmsr(MSR_IA32_MTRR_DEF_TYPE));
 }
 
-/* In the middle of something that only Orlop can end: an NMI that waits, or whose handler runs, an
- * instruction that is stepped. */
+/* In the middle of something that only Orlop can end: an NMI or machine check that waits, an NMI
+ * whose handler runs, a #DB that MOV SS holds back, an instruction that is stepped. */
 static bool is_busy(const struct vmx_cpu *vcpu)
 {
-    return (vmcs_read(GUEST_INTERRUPTIBILITY_STATE) & INTERRUPTIBILITY_NMI) || vcpu->nmi_pending ||
-           vcpu->sink_count || (vcpu->cpu->attention & ATTENTION_GUEST_NMI);
+    return (vmcs_read(GUEST_INTERRUPTIBILITY_STATE) & INTERRUPTIBILITY_NMI) ||
+           vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS) || vcpu->nmi_pending ||
+           vcpu->machine_check_waits || vcpu->sink_count ||
+           (vcpu->cpu->attention & ATTENTION_EVENTS);
+}
+
+/* An INIT of this CPU's making too: who has called has left none, so all is taken once all have. */
+static bool mail_waits(void)
+{
+    uint32_t all = 0;
+    for (uint32_t i = 0; i < machine.guest_cpus; i++)
+        all |= percpu_get(i)->attention;
+    return all & ATTENTION_MAIL;
 }
 
 /* What the last steps, on the guest's page and in part on its tables, cannot do: 5 levels, shadow
- * stacks, a page of the lower half under LASS, branch records that go to memory. */
+ * stacks, a page of the lower half under LASS, branch records that go to memory, a trap by TF right
+ * behind the VMCALL. */
 static bool is_possible(uint64_t page)
 {
     uint64_t cr4 = vmcs_read(GUEST_CR4), debugctl = vmcs_read(GUEST_IA32_DEBUGCTL);
     return exit_in_64bit_mode() && !(cr4 & (CR4_LA57 | CR4_CET)) &&
-           !((cr4 & CR4_LASS) && !(page >> 63)) && !(debugctl & (DEBUGCTL_TR | DEBUGCTL_BTS));
+           !((cr4 & CR4_LASS) && !(page >> 63)) && !(debugctl & (DEBUGCTL_TR | DEBUGCTL_BTS)) &&
+           !(vmcs_read(GUEST_RFLAGS) & RFLAGS_TF);
 }
 
 static int64_t judge(const struct vmx_cpu *vcpu, uint64_t page, gpa_t *physical)
@@ -81,13 +100,13 @@ static int64_t judge(const struct vmx_cpu *vcpu, uint64_t page, gpa_t *physical)
         guest_translate_for_code(vcpu, GVA(page), physical) != ERROR_NONE ||
         !guest_is_usable(*physical, PAGE_SIZE))
         return ORLOP_ERROR_ADDRESS;
-    return is_busy(vcpu) ? ORLOP_ERROR_BUSY : 0;
+    return is_busy(vcpu) || mail_waits() ? ORLOP_ERROR_BUSY : 0;
 }
 
-/* True once all have called; then nobody may turn back. */
+/* True once all have called; then nobody may turn back. Until then an event does, and time. */
 static bool wait_for_others(struct vmx_cpu *vcpu)
 {
-    uint64_t start = time_us();
+    uint64_t start = hw_rdtsc(), bound = OTHERS_US * time_tsc_per_us();
     uint32_t now = __atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
     while (now != machine.guest_cpus) {
         if (vcpu->cpu->attention & ATTENTION_STOP) {
@@ -95,8 +114,10 @@ static bool wait_for_others(struct vmx_cpu *vcpu)
             percpu_attend(vcpu->cpu, ATTENTION_STOP);
         }
         hw_pause();
+        machine_check_provoke(vcpu);
         now = __atomic_load_n(&arrived, __ATOMIC_SEQ_CST);
-        if (now != machine.guest_cpus && time_us() - start > OTHERS_US &&
+        bool late = hw_rdtsc() - start > bound || (vcpu->cpu->attention & ATTENTION_EVENTS);
+        if (now != machine.guest_cpus && late &&
             __atomic_compare_exchange_n(&arrived, &now, now - 1, false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST))
             return false;
@@ -144,7 +165,7 @@ static void fill_state(const struct vmx_cpu *vcpu, struct leave_state *state)
         .gs_base = vmcs_read(GUEST_GS_BASE),
         .rip = vmcs_read(GUEST_RIP) + vmcs_read(VM_EXIT_INSTRUCTION_LENGTH),
         .rsp = vmcs_read(GUEST_RSP),
-        .rflags = vmcs_read(GUEST_RFLAGS),
+        .rflags = vmcs_read(GUEST_RFLAGS) & ~RFLAGS_RF,
         .registers = vcpu->registers,
     };
     put_table_register(state->gdtr, vmcs_read(GUEST_GDTR_LIMIT), vmcs_read(GUEST_GDTR_BASE));
@@ -179,43 +200,55 @@ static void restore_msrs(void)
         hw_wrmsr(MSR_IA32_DEBUGCTL, vmcs_read(GUEST_IA32_DEBUGCTL));
 }
 
+/* VMXOFF unblocks INIT (SDM vol. 3C, 31.3 "VMX Instructions"): one that waits resets the CPU there,
+ * so it counts as stopped before it. */
 static _Noreturn void leave(struct cpu *cpu)
 {
     struct vmx_cpu *vcpu = cpu->vcpu;
     uint32_t why = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
+    if (!(hw_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_EXTD)) /* the NMI interrupted who sent it */
+        apic_write(APIC_ICR_HIGH, vcpu->leave_icr_high);
     if (why & ATTENTION_GUEST_NMI) /* it comes again, behind the IRET */
         apic_send(cpu->apic_id, APIC_IPI_NMI, 0);
     restore_msrs();
     vcpu->in_root = 0;
     vmx_flush_ept(vcpu->eptp);
     vmx_flush_linear();
+    stop_publish(cpu, CPU_LEFT_OUT);
     if (vmx_vmclear(vcpu->vmcs) != VMX_SUCCEED || vmx_vmxoff() != VMX_SUCCEED)
         panic("VMXOFF failed");
-    stop_publish(cpu, CPU_LEFT_OUT);
     vmx_leave(vcpu->leave_cr3, vcpu->leave_page);
 }
 
+static void fill_page(const struct vmx_cpu *vcpu, gpa_t physical)
+{
+    const struct window *window = &vcpu->cpu->windows[0];
+    struct leave_state state;
+    fill_state(vcpu, &state);
+    if (guest_write(window, physical, vmx_leave_page,
+                    (uint64_t)(vmx_leave_page_end - vmx_leave_page)) != ERROR_NONE ||
+        guest_write(window, GPA(physical.v + LEAVE_STATE_AT), &state, sizeof(state)) != ERROR_NONE)
+        panic("a page of the guest's cannot be written"); /* judge() has looked */
+}
+
+/* Until all have called neither the guest's page nor the pages of sinks, which it may see again,
+ * are touched. */
 int64_t unload(struct vmx_cpu *vcpu, uint64_t page)
 {
     gpa_t physical;
-    struct leave_state state;
     int64_t error = judge(vcpu, page, &physical);
     if (error)
         return error;
     if (!claim_page(vcpu, physical))
         return ORLOP_ERROR_ARGUMENT;
-    fill_state(vcpu, &state);
-    const struct window *window = &vcpu->cpu->windows[0];
-    if (guest_write(window, physical, vmx_leave_page,
-                    (uint64_t)(vmx_leave_page_end - vmx_leave_page)) != ERROR_NONE ||
-        guest_write(window, GPA(physical.v + LEAVE_STATE_AT), &state, sizeof(state)) != ERROR_NONE)
-        panic("a page of the guest's cannot be written"); /* judge() has looked */
-    vcpu->leave_cr3 = build_tables(vcpu, page, physical);
-    vcpu->leave_page = page;
     if (!wait_for_others(vcpu)) {
         vcpu->leave_frame = GPA(0);
         return ORLOP_ERROR_BUSY;
     }
+    fill_page(vcpu, physical);
+    vcpu->leave_cr3 = build_tables(vcpu, page, physical);
+    vcpu->leave_page = page;
+    vcpu->leave_icr_high = apic_read(APIC_ICR_HIGH);
     /* From its NMI handler this CPU goes on with NMIs blocked, so that none meets the tables half
      * changed; the guest's IRET, which vmx/leave.asm ends with, unblocks them. */
     vcpu->cpu->leave = leave;

@@ -52,6 +52,7 @@ struct vmx_cpu {
 
     uint64_t leave_cr3, leave_page; /* vmx/unload.c: the tables, the guest's page, linear ... */
     gpa_t leave_frame;              /* ... and physical; 0: none */
+    uint32_t leave_icr_high;        /* the guest's */
 
     uint64_t exit_started; /* with `exitcost`: TSC of the exit, the sums, and the dearest */
     uint64_t exit_ticks[EXIT_REASON_COUNT];

@@ -2,7 +2,9 @@
 ; guest goes on without Orlop, with all registers, segments, tables, control registers, debug registers
 ; and MSRs as they were, interrupts and CPL 3 at work, CPUID without a hypervisor and with VMX. With other
 ; CPUs it is refused until all of them call: while they wait for a SIPI, and while they run but do not
-; call. Then all go on natively, and can be started anew.
+; call, after a second by any TSC. It is refused too while something waits for the CPU; and a CPU that
+; waits in it is started anew by INIT and SIPI where Orlop sees them. Then all go on natively, with the ICR
+; as they wrote it, and can be started anew.
 %define NAME "unload"
 %include "guest.inc"
 %include "faults.inc"
@@ -17,6 +19,8 @@ ADDRESS  equ -3
 BUSY     equ -5
 UNSUPPORTED equ -6
 CR4_SMEP equ 1 << 20
+CR4_MCE  equ 1 << 6
+MC       equ 18
 TABLES   equ SCRATCH                    ; three tables, for PAGES
 FRAME    equ SCRATCH + 0x4000
 PAGES    equ 1 << 39                    ; the page, read-only, absent, CPL 3's, not executable
@@ -24,6 +28,11 @@ MSRS     equ 8
 AP_PAGES equ PAGES + 0x10000            ; one for each APIC id below 16
 AP_FRAMES equ 0x60000
 BOX_RESULT equ BOX_OWN                  ; 1: native
+ICR_OTHERS equ 3 << 18
+DESTINATION equ 0x5A000000              ; in the ICR's upper half
+MSR_TSC  equ 0x10
+ICR_ENTRY equ APIC_ICR_LOW / 8          ; a page whose entry of the last table lies there
+TRAP_ON  equ 0x2 | 7 << 16              ; DR7: reads and writes of 2 bytes at DR0
 
 %macro refused 3                        ; name, address, result
     [section .data]
@@ -51,10 +60,13 @@ main:
     call build_pages
     cmp dword [cpu_count], 1
     je .alone
+    call set_tsc_back
     refused "CPUs that wait for a SIPI", PAGES, BUSY
+    call check_time
     mov dword [ap_work], ap_unload
     mov ebx, start_one
     call smp_for_each_ap
+    call wait_with_mce
     refused "CPUs that do not call", PAGES, BUSY
     cmp dword [cpu_count], 2
     jne .alone
@@ -62,9 +74,12 @@ main:
     refused "a CPU that calls with the same page", PAGES, BUSY
     mov dword [may_collide], 0
     cmp dword [collided], 1
-    je .alone
+    je .apart
     fail "two CPUs took one page"
     inc dword [failures]
+.apart:
+    mov ebx, start_while_it_waits
+    call smp_for_each_ap
 .alone:
     refused "not a page", PAGES + 8, ARGUMENT
     refused "read-only", PAGES + 0x1000, ADDRESS
@@ -94,10 +109,13 @@ main:
     mov eax, r12d
     xor edx, edx
     wrmsr
+    call refuse_for_traps
     cmp dword [failures], 0
     jne .end
     call set_state
     call save_state
+    mov eax, [apic_base]
+    mov dword [rax + APIC_ICR_HIGH], DESTINATION
     mov dword [may_call], 1
     mov eax, UNLOAD
     mov rbx, ORLOP_CALL_SIGNATURE
@@ -147,18 +165,34 @@ start_one:
 ap_unload:
     cmp dword [may_call], 0
     je .wait
-    mov eax, UNLOAD
     mov rbx, ORLOP_CALL_SIGNATURE
     mov rcx, AP_PAGES
     mov edx, edi
     shl edx, 12
     add rcx, rdx
+    mov eax, [apic_base]
+    mov dword [rax + APIC_ICR_HIGH], DESTINATION
+    mov eax, UNLOAD
     vmcall
     test rax, rax
-    jz ap_native
+    jnz .result
+    mov eax, [apic_base]
+    mov eax, [rax + APIC_ICR_HIGH]
+    cmp eax, DESTINATION
+    je ap_native
+.result:
     mov [r15 + BOX_RESULT], eax
     ret
 .wait:
+    cmp dword [may_wait], 0
+    je .no_wait
+    mov dword [may_wait], 0
+    mov eax, UNLOAD
+    mov rbx, ORLOP_CALL_SIGNATURE
+    mov rcx, AP_PAGES
+    vmcall
+    mov [waited], eax
+.no_wait:
     cmp dword [may_collide], 0
     je .pause
     mov ecx, 100000
@@ -176,6 +210,67 @@ ap_unload:
 .pause:
     pause
     jmp ap_unload
+
+; EDI = APIC id of the one AP, which calls and waits for us. By the hardware alone, INIT waits until the call
+; is over, or (Bochs 3.0) is lost, and so are the SIPIs: the CPU is started once more.
+start_while_it_waits:
+    mov ebp, edi
+    shl ebp, 6
+    mov dword [may_wait], 1
+.call:
+    pause
+    cmp dword [may_wait], 0
+    jne .call
+    mov edi, 20000
+    call delay_us
+    mov r8d, [apic_base]
+    mov dword [r8 + APIC_ICR_HIGH], DESTINATION
+    mov dword [r8 + APIC_ICR_LOW], ICR_OTHERS | ICR_INIT
+    mov edi, 10000
+    call delay_us
+    mov dword [r8 + APIC_ICR_LOW], ICR_OTHERS | ICR_STARTUP | TRAMPOLINE >> 12
+    mov edi, 200
+    call delay_us
+    mov dword [r8 + APIC_ICR_LOW], ICR_OTHERS | ICR_STARTUP | TRAMPOLINE >> 12
+    cmp dword [r8 + APIC_ICR_HIGH], DESTINATION
+    je .written
+    fail "ICR's upper half has become ", x32, [r8 + APIC_ICR_HIGH]
+    inc dword [failures]
+.written:
+    mov ebx, 300
+.wait:
+    cmp dword [MAILBOX + rbp + BOX_ARRIVED], 2
+    je .started
+    mov edi, 1000
+    call delay_us
+    dec ebx
+    jnz .wait
+    say NAME, ": INIT to a CPU that waits in the call: not taken", nl
+    mov ebx, 3
+.over:
+    mov edi, 500000
+    call delay_us
+    dec ebx
+    jnz .over
+    mov edi, ebp
+    shr edi, 6
+    jmp start_one
+.started:
+    say NAME, ": INIT to a CPU that waits in the call: started", nl
+    mov dword [FRAME], DESTINATION      ; a call that is refused leaves nothing: neither there nor
+    refused "CPUs that do not call", PAGES + (ICR_ENTRY << 12), BUSY
+    xor eax, eax                        ; in the page that is shown instead of the APIC's
+    mov edx, [apic_base]
+    xchg [rdx + APIC_ICR_LOW], eax
+    cmp eax, FRAME + 3
+    je .left
+    cmp dword [FRAME], DESTINATION
+    je .nothing_left
+.left:
+    fail "a call that was refused has left something: ", x32, eax, " ", x32, [FRAME]
+    inc dword [failures]
+.nothing_left:
+    ret
 
 ap_native:
     mov eax, ORLOP_CPUID_BASE
@@ -235,6 +330,123 @@ smep_code:
     ret
 smep_code_end:
 
+; The bound of a wait is a second, whatever the TSC begins with.
+set_tsc_back:
+    call read_tsc
+    mov [tsc_before], rax
+    mov edi, 10000
+    call delay_us
+    call read_tsc
+    sub rax, [tsc_before]
+    mov [tsc_rate], rax                 ; a hundredth of a second
+    xor eax, eax
+write_tsc:
+    mov rdx, rax
+    shr rdx, 32
+    mov ecx, MSR_TSC
+    wrmsr
+    ret
+read_tsc:
+    rdtsc
+    shl rdx, 32
+    or rax, rdx
+    ret
+check_time:
+    call read_tsc
+    mov rcx, rax
+    xor edx, edx
+    div qword [tsc_rate]
+    cmp eax, 200
+    jb .right
+    fail "after ", dec, eax, " hundredths of a second"
+    inc dword [failures]
+.right:
+    mov rax, [tsc_before]
+    add rax, rcx
+    jmp write_tsc
+
+; With debug_fault= a machine check comes while Orlop waits for the others: then it is delivered, at once.
+wait_with_mce:
+    mov rax, cr4
+    or eax, CR4_MCE
+    mov cr4, rax
+    call read_tsc
+    mov r8, rax
+    mov eax, UNLOAD
+    mov rbx, ORLOP_CALL_SIGNATURE
+    mov rcx, PAGES
+    attempt vmcall
+    mov r9, rax
+    call read_tsc
+    sub rax, r8
+    xor edx, edx
+    div qword [tsc_rate]
+    mov r10, rax
+    mov rax, cr4
+    and eax, ~CR4_MCE
+    mov cr4, rax
+    cmp r9, BUSY
+    jne .wrong
+    cmp dword [fault_vector], NO_FAULT
+    je .right
+    cmp dword [fault_vector], MC
+    jne .wrong
+    cmp r10, 50
+    jae .wrong
+    say NAME, ": #MC ends the wait", nl
+.right:
+    ret
+.wrong:
+    fail "with CR4.MCE: ", x64, r9, " vector ", x32, [fault_vector], " after ", dec, r10d, " hundredths"
+    inc dword [failures]
+    ret
+
+; A #DB that MOV SS has held back comes behind the VMCALL, and so does that of TF.
+refuse_for_traps:
+    mov eax, 1
+    mov edx, count_trap
+    call idt_set_gate
+    mov eax, UNLOAD
+    mov rbx, ORLOP_CALL_SIGNATURE
+    mov rcx, PAGES
+    mov edx, stack_selector
+    mov dr0, rdx
+    mov edx, TRAP_ON
+    mov dr7, rdx
+    mov ss, [stack_selector]
+    vmcall
+    mov edx, 0x400
+    mov dr7, rdx
+    mov r14, BUSY
+    call must_have_trapped
+    mov eax, UNLOAD
+    pushfq
+    bts qword [rsp], 8
+    popfq
+    vmcall
+    mov r14, UNSUPPORTED
+    call must_have_trapped
+    mov eax, 1
+    mov edx, fault_stubs + FAULT_STUB_SIZE
+    jmp idt_set_gate
+
+must_have_trapped:
+    cmp rax, r14
+    jne .wrong
+    cmp dword [traps], 1
+    je .right
+.wrong:
+    fail "with a trap that waits: ", x64, rax, " instead of ", x64, r14, ", #DBs: ", dec, [traps]
+    inc dword [failures]
+.right:
+    mov dword [traps], 0
+    ret
+
+count_trap:
+    inc dword [traps]
+    btr qword [rsp + 16], 8
+    iretq
+
 must_refuse:
     mov eax, UNLOAD
     mov rbx, ORLOP_CALL_SIGNATURE
@@ -266,6 +478,7 @@ build_pages:
     mov dword [TABLES + 0x2020], FRAME + 3
     mov dword [TABLES + 0x2024], 1 << 31 ; NX
     mov dword [TABLES + 0x2028], FRAME + 0x1003
+    mov dword [TABLES + 0x2000 + ICR_ENTRY * 8], FRAME + 3
     xor ecx, ecx
 .ap:
     mov eax, ecx
@@ -462,12 +675,17 @@ check_native:
     attempt_user cli                    ; #GP: by the TSS, which LTR must have taken
     cmp dword [fault_vector], 13
     must "CPL 3 and back", e
+    mov eax, [apic_base]
+    cmp dword [rax + APIC_ICR_HIGH], DESTINATION
+    must "ICR's upper half has changed", e
     mov ecx, 100000
 .wait:
     loop .wait
     ret
 
 section .data align=8
+stack_selector: dw DATA32
+align 8
 msrs: dd 0xC0000100, 0xC0000101, 0xC0000102, 0x174, 0x175, 0x176, 0x277, 0xC0000082
 values: dq 0x123456789000, 0xFFFF888812345000, 0xFFFF999912345000, 0x10, 0xFFFF800000001000, 0xFFFF800000002000
     dq 0x0007010600070406, 0xFFFF800000003000
@@ -477,8 +695,13 @@ before:     resq 16 + 4 + MSRS + 1
 before_end:
 behind:     resq 16 + 4 + MSRS + 1
 operand:    resq 1
+tsc_before: resq 1
+tsc_rate:   resq 1
 failures:   resd 1
 may_call:   resd 1
 may_collide: resd 1
 collided:   resd 1
+may_wait:   resd 1
+waited:     resd 1
+traps:      resd 1
 end_guest
