@@ -57,7 +57,7 @@ $(patsubst %.c,$(O)/%.o,$(filter vcpu/% loader/% acpi/% boot/% mm/ept_% mm/walk.
 # What runs at boot, or only to report, is built for size (-Oz: gcc 12 and later, clang).
 SMALL := $(shell $(CC) -Oz -x c -c -o /dev/null /dev/null 2>/dev/null && echo -Oz || echo -Os)
 $(patsubst %.c,$(O)/%.o,$(addprefix vcpu/,cpuid_policy.c decoder.c decoder_prefixes.c entry_state.c \
-    paging.c task_switch.c) $(addprefix vmx/exit_,fatal.c range.c task.c) $(filter-out vcpu/% vmx/exit.c \
+    paging.c reload.c task_switch.c) $(addprefix vmx/exit_,fatal.c range.c task.c) $(filter-out vcpu/% vmx/exit.c \
     vmx/exit_%.c vmx/machine.c mm/ept_% mm/walk.c mm/guest_access.c lib/log_ring.c lib/libc.c,$(C_SOURCES))): \
     CFLAGS_HOST += $(SMALL)
 

@@ -53,12 +53,9 @@ vmx_leave_page:
         ltr ax
 .no_task:
         lldt AT(LDTR)
-%macro LOAD_SEGMENT 2                   ; a selector that its table no longer has becomes null
+%macro LOAD_SEGMENT 2
         mov eax, AT(%2)
-        verr ax
-        jz %%good
-        xor eax, eax
-%%good: mov %1, eax
+        mov %1, eax
 %endmacro
         LOAD_SEGMENT ds, DS
         LOAD_SEGMENT es, ES

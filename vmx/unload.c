@@ -18,6 +18,8 @@
 #include "mm/guest_access.h"
 #include "mm/pte.h"
 #include "vcpu/cr_rules.h"
+#include "vcpu/reload.h"
+#include "vcpu/task_switch.h"
 #include "vmx/exit.h"
 #include "vmx/exit_info.h"
 #include "vmx/exit_machine_check.h"
@@ -79,20 +81,53 @@ static bool mail_waits(void)
     return all & ATTENTION_MAIL;
 }
 
+static struct reload_segment read_segment(enum task_segment_name name)
+{
+    return (struct reload_segment){
+        (uint16_t)vmcs_read_field(VMCS_AT(GUEST_ES_SELECTOR, name)),
+        (uint32_t)vmcs_read_field(VMCS_AT(GUEST_ES_LIMIT, name)),
+        (uint32_t)vmcs_read_field(VMCS_AT(GUEST_ES_ACCESS_RIGHTS, name)),
+        vmcs_read_field(VMCS_AT(GUEST_ES_BASE, name)),
+    };
+}
+
+/* The selector, or 0 where it does not give again what the register holds. */
+static uint16_t reloaded(const struct vmx_cpu *vcpu, enum task_segment_name name)
+{
+    struct reload_segment segment = read_segment(name);
+    struct reload_tables tables = {
+        .paging = guest_paging(),
+        .memory = guest_physical(vcpu),
+        .gdt = {.limit = vmcs_read(GUEST_GDTR_LIMIT), .base = vmcs_read(GUEST_GDTR_BASE)},
+        .ldt = read_segment(TASK_LDTR),
+    };
+    return reload_gives(&tables, &segment) ? segment.selector : 0;
+}
+
+/* In 64-bit mode these cannot, or should not, become null. */
+static bool segments_reload(const struct vmx_cpu *vcpu)
+{
+    static const uint8_t needed[] = {TASK_CS, TASK_SS, TASK_LDTR, TASK_TR};
+    bool all = true;
+    for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
+        all &= reloaded(vcpu, needed[i]) == read_segment(needed[i]).selector;
+    return all;
+}
+
 /* What the last steps, on the guest's page and in part on its tables, cannot do: 5 levels, shadow
  * stacks, a page of the lower half under LASS, branch records that go to memory, a trap by TF right
- * behind the VMCALL. */
-static bool is_possible(uint64_t page)
+ * behind the VMCALL, a segment that memory does not hold as the register does. */
+static bool is_possible(const struct vmx_cpu *vcpu, uint64_t page)
 {
     uint64_t cr4 = vmcs_read(GUEST_CR4), debugctl = vmcs_read(GUEST_IA32_DEBUGCTL);
     return exit_in_64bit_mode() && !(cr4 & (CR4_LA57 | CR4_CET)) &&
            !((cr4 & CR4_LASS) && !(page >> 63)) && !(debugctl & (DEBUGCTL_TR | DEBUGCTL_BTS)) &&
-           !(vmcs_read(GUEST_RFLAGS) & RFLAGS_TF);
+           !(vmcs_read(GUEST_RFLAGS) & RFLAGS_TF) && segments_reload(vcpu);
 }
 
 static int64_t judge(const struct vmx_cpu *vcpu, uint64_t page, gpa_t *physical)
 {
-    if (!is_possible(page) || !mtrrs_are_real(vcpu))
+    if (!is_possible(vcpu, page) || !mtrrs_are_real(vcpu))
         return ORLOP_ERROR_UNSUPPORTED;
     if (page & PAGE_MASK)
         return ORLOP_ERROR_ARGUMENT;
@@ -155,10 +190,10 @@ static void fill_state(const struct vmx_cpu *vcpu, struct leave_state *state)
         .dr7 = vmcs_read(GUEST_DR7),
         .cs = vmcs_read(GUEST_CS_SELECTOR),
         .ss = vmcs_read(GUEST_SS_SELECTOR),
-        .ds = vmcs_read(GUEST_DS_SELECTOR),
-        .es = vmcs_read(GUEST_ES_SELECTOR),
-        .fs = vmcs_read(GUEST_FS_SELECTOR),
-        .gs = vmcs_read(GUEST_GS_SELECTOR),
+        .ds = reloaded(vcpu, TASK_DS),
+        .es = reloaded(vcpu, TASK_ES),
+        .fs = reloaded(vcpu, TASK_FS),
+        .gs = reloaded(vcpu, TASK_GS),
         .ldtr = vmcs_read(GUEST_LDTR_SELECTOR),
         .tr = vmcs_read(GUEST_TR_SELECTOR),
         .fs_base = vmcs_read(GUEST_FS_BASE),

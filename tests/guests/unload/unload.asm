@@ -2,9 +2,9 @@
 ; guest goes on without Orlop, with all registers, segments, tables, control registers, debug registers
 ; and MSRs as they were, interrupts and CPL 3 at work, CPUID without a hypervisor and with VMX. With other
 ; CPUs it is refused until all of them call: while they wait for a SIPI, and while they run but do not
-; call, after a second by any TSC. It is refused too while something waits for the CPU; and a CPU that
-; waits in it is started anew by INIT and SIPI where Orlop sees them. Then all go on natively, with the ICR
-; as they wrote it, and can be started anew.
+; call, after a second by any TSC. It is refused too while something waits for the CPU, or where a segment
+; could not be loaded again; and a CPU that waits in it is started anew by INIT and SIPI where Orlop sees
+; them. Then all go on natively, with the ICR as they wrote it, and can be started anew.
 %define NAME "unload"
 %include "guest.inc"
 %include "faults.inc"
@@ -33,6 +33,7 @@ DESTINATION equ 0x5A000000              ; in the ICR's upper half
 MSR_TSC  equ 0x10
 ICR_ENTRY equ APIC_ICR_LOW / 8          ; a page whose entry of the last table lies there
 TRAP_ON  equ 0x2 | 7 << 16              ; DR7: reads and writes of 2 bytes at DR0
+STATE_ES equ 11                         ; of note_state
 
 %macro refused 3                        ; name, address, result
     [section .data]
@@ -110,10 +111,17 @@ main:
     xor edx, edx
     wrmsr
     call refuse_for_traps
+    call refuse_for_segments
     cmp dword [failures], 0
     jne .end
     call set_state
+    mov rax, [gdt + DATA32]
+    mov [gdt_spare], rax
+    mov eax, SPARE
+    mov es, eax
+    btr dword [gdt_spare + 4], 15       ; not present: it becomes null
     call save_state
+    mov qword [before + STATE_ES * 8], 0
     mov eax, [apic_base]
     mov dword [rax + APIC_ICR_HIGH], DESTINATION
     mov dword [may_call], 1
@@ -447,6 +455,37 @@ count_trap:
     btr qword [rsp + 16], 8
     iretq
 
+; What the registers hold that their descriptors, or what is there now, would not give again.
+refuse_for_segments:
+    mov rax, [gdt + DATA32]
+    mov [gdt_spare], rax
+    mov eax, SPARE
+    mov ss, eax
+    btr dword [gdt_spare + 4], 15
+    refused "SS that is not present", PAGES, UNSUPPORTED
+    mov eax, DATA32
+    mov ss, eax
+    mov rax, [gdt + CODE64]
+    mov [gdt_spare], rax
+    push SPARE
+    push .other
+    retfq
+.other:
+    btr dword [gdt_spare + 4], 15
+    refused "CS that is not present", PAGES, UNSUPPORTED
+    push CODE64
+    push .usual
+    retfq
+.usual:
+    inc byte [gdt_task + 2]
+    refused "TR with another base", PAGES, UNSUPPORTED
+    dec byte [gdt_task + 2]
+    sgdt [own_gdt]
+    lgdt [absent_gdt]
+    refused "a GDT that is not there", PAGES, UNSUPPORTED
+    lgdt [own_gdt]
+    ret
+
 must_refuse:
     mov eax, UNLOAD
     mov rbx, ORLOP_CALL_SIGNATURE
@@ -685,6 +724,8 @@ check_native:
 
 section .data align=8
 stack_selector: dw DATA32
+absent_gdt: dw gdt_end - gdt - 1
+    dq PAGES + 0x2000
 align 8
 msrs: dd 0xC0000100, 0xC0000101, 0xC0000102, 0x174, 0x175, 0x176, 0x277, 0xC0000082
 values: dq 0x123456789000, 0xFFFF888812345000, 0xFFFF999912345000, 0x10, 0xFFFF800000001000, 0xFFFF800000002000
@@ -697,6 +738,7 @@ behind:     resq 16 + 4 + MSRS + 1
 operand:    resq 1
 tsc_before: resq 1
 tsc_rate:   resq 1
+own_gdt:    resb 16
 failures:   resd 1
 may_call:   resd 1
 may_collide: resd 1
