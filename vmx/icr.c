@@ -74,6 +74,7 @@ static void wait_until_taken(struct vmx_cpu *sender, struct vmx_cpu *target)
         if (sender->cpu->attention & ATTENTION_STOP) {
             stop_serve(sender->cpu);
             percpu_attend(sender->cpu, ATTENTION_STOP); /* what a stop changed is looked at */
+            start = time_us();                          /* the target stood still, too */
         }
         if (__atomic_load_n(&sender->mail, __ATOMIC_ACQUIRE) & MAIL_INIT)
             return; /* two CPUs reset each other: this one is to be reset itself */

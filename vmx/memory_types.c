@@ -7,9 +7,6 @@
 #include "vcpu/type_watch.h"
 #include "vmx/machine.h"
 
-/* While a CPU does not stop, each try costs the others this long. */
-#define STOP_BOUND_US 200000
-
 #define SHADOW_DEF_TYPE (MSR_IA32_MTRR_DEF_TYPE & 0xFF)
 
 /* All under the EPT's lock. */
@@ -91,7 +88,7 @@ static void tell_rebuilt(void)
 
 static bool rebuild(struct vmx_cpu *vcpu)
 {
-    if (machine_change_stopped(vcpu, STOP_TYPES, STOP_BOUND_US, retype)) {
+    if (machine_change_stopped(vcpu, STOP_TYPES, type_stop_bound_us(stop_cpus()), retype)) {
         tell_rebuilt();
         return true;
     }

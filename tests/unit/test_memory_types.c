@@ -30,6 +30,7 @@ void vmx_flush_linear(void) {}
 
 /* Not reached: they are for other writes, or for the look at other CPUs. */
 void stop_kick(struct cpu *target) { (void)target; }
+uint32_t stop_cpus(void) { return 0; }
 uint32_t stop_running_cpu(void) { return 0; }
 bool machine_change_stopped(struct vmx_cpu *self, enum stop_reason reason, uint64_t bound_us,
                             void (*change)(void))

@@ -78,6 +78,19 @@ static void the_rest_is_nine_times_what_any_rebuild_took(void **unused)
     }
 }
 
+static void a_stop_has_time_for_the_caches_and_costs_a_tenth_in_vain(void **unused)
+{
+    (void)unused;
+    const uint64_t write_back_us = 300000, walk_us = 20000; /* a full cache, and a clean one */
+    for (uint32_t cpus = 1; cpus <= 256; cpus++) {
+        struct type_watch watch = {0};
+        uint64_t bound = type_stop_bound_us(cpus);
+        assert_true(bound > write_back_us + cpus * walk_us);
+        type_watch_built(&watch, false, 1000, 1000 + bound);
+        assert_true(type_watch_look(&watch, settled, 1000 + bound) >= 9 * bound);
+    }
+}
+
 static void a_clock_that_is_set_back_begins_the_wait_again(void **unused)
 {
     (void)unused;
@@ -238,6 +251,7 @@ int main(void)
         cmocka_unit_test(what_lasts_is_taken_as_it_stands),
         cmocka_unit_test(a_rebuild_has_its_rest_and_a_dear_one_a_longer_one),
         cmocka_unit_test(the_rest_is_nine_times_what_any_rebuild_took),
+        cmocka_unit_test(a_stop_has_time_for_the_caches_and_costs_a_tenth_in_vain),
         cmocka_unit_test(a_clock_that_is_set_back_begins_the_wait_again),
         cmocka_unit_test(nothing_is_lost_and_the_rate_is_bounded),
         cmocka_unit_test(shadows_hold_each_register_at_its_index),
