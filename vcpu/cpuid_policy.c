@@ -36,6 +36,7 @@ static const struct {
     HIDE(7_1, EBX, BIT(1), 0),                      /* PBNDKB: its control stays off */
     HIDE(7_1, EDX, BIT(15), 0),                     /* URDMSR, UWRMSR: likewise */
     HIDE(7_1, EDX, BIT(21), 0),                     /* APX: exits name four register bits */
+    HIDE(7_2, EDX, BIT(6), 0),                      /* UC_LOCK_DIS: see msr_list.h */
     HIDE(D_1, EAX, CPUID_D_1_EAX_XSAVES, CPUID_PASSES_XSAVES),
     HIDE(23_0, EAX, BITS(5, 4), CPUID_PASSES_PEBS), /* architectural PEBS */
     HIDE(80000001, EDX, CPUID_EXT_1_EDX_RDTSCP, CPUID_PASSES_RDTSCP),

@@ -8,10 +8,15 @@ static const struct {
     uint32_t leaf, subleaf;
     bool any_subleaf;
 } places[CPUID_PLACE_COUNT] = {
-    [CPUID_PLACE_1] = {0x1, 0, true},      [CPUID_PLACE_6] = {0x6, 0, true},
-    [CPUID_PLACE_7_0] = {0x7, 0, false},   [CPUID_PLACE_7_1] = {0x7, 1, false},
-    [CPUID_PLACE_D_0] = {0xd, 0, false},   [CPUID_PLACE_D_1] = {0xd, 1, false},
-    [CPUID_PLACE_23_0] = {0x23, 0, false}, [CPUID_PLACE_80000001] = {0x80000001, 0, true},
+    [CPUID_PLACE_1] = {0x1, 0, true},
+    [CPUID_PLACE_6] = {0x6, 0, true},
+    [CPUID_PLACE_7_0] = {0x7, 0, false},
+    [CPUID_PLACE_7_1] = {0x7, 1, false},
+    [CPUID_PLACE_7_2] = {0x7, 2, false},
+    [CPUID_PLACE_D_0] = {0xd, 0, false},
+    [CPUID_PLACE_D_1] = {0xd, 1, false},
+    [CPUID_PLACE_23_0] = {0x23, 0, false},
+    [CPUID_PLACE_80000001] = {0x80000001, 0, true},
 };
 
 static void answer_own_leaf(uint32_t leaf, struct cpuid_regs *answer)

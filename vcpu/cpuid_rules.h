@@ -19,6 +19,7 @@ enum cpuid_place {
     CPUID_PLACE_6,
     CPUID_PLACE_7_0,
     CPUID_PLACE_7_1,
+    CPUID_PLACE_7_2,
     CPUID_PLACE_D_0,
     CPUID_PLACE_D_1,
     CPUID_PLACE_23_0,

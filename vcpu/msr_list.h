@@ -24,6 +24,8 @@
 #define MSR_TABLE(X)                                                                               \
     X(MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, IA32_APIC_BASE, PASS, GUARD, apic_base, NEVER,       \
       PHYSICAL, "the APIC's page over Orlop would take Orlop's own accesses")                      \
+    X(MSR_MEMORY_CTRL, MSR_MEMORY_CTRL, MEMORY_CTRL, PASS, GUARD, memory_ctrl, NEVER, NONE,        \
+      "UC-lock disable would make locked accesses of Orlop's own fault")                           \
     X(MSR_IA32_FEATURE_CONTROL, MSR_IA32_FEATURE_CONTROL, IA32_FEATURE_CONTROL, GUARD, FAULT,      \
       feature_control, NEVER, NONE, "reads as locked with VMX off")                                \
     X(MSR_IA32_BIOS_UPDT_TRIG, MSR_IA32_BIOS_UPDT_TRIG, IA32_BIOS_UPDT_TRIG, PASS, GUARD,          \
@@ -33,7 +35,7 @@
     X(MSR_IA32_SMM_MONITOR_CTL, MSR_IA32_SMM_MONITOR_CTL, IA32_SMM_MONITOR_CTL, FAULT, FAULT,      \
       none, NEVER, PHYSICAL, "belongs to VMX, which the guest does not have")                      \
     X(MSR_IA32_CORE_CAPABILITIES, MSR_IA32_CORE_CAPABILITIES, IA32_CORE_CAPABILITIES, GUARD, PASS, \
-      filtered, NEVER, NONE, "tells of remote action requests, which are hidden")                  \
+      filtered, NEVER, NONE, "tells of remote action requests and UC-lock disable")                \
     X(MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE, IA32_MISC_ENABLE, GUARD, GUARD, misc_enable,     \
       NEVER, NONE, "XD disable would make Orlop's page tables invalid; tells of PEBS")             \
     X(MSR_IA32_DEBUGCTL, MSR_IA32_DEBUGCTL, IA32_DEBUGCTL, PASS, PASS, none, NEVER, LINEAR,        \

@@ -5,6 +5,7 @@
 
 #define MISC_ENABLE_PEBS_UNAVAILABLE BIT(12)
 #define CORE_CAPABILITIES_RAR        BIT(1)
+#define CORE_CAPABILITIES_UC_LOCK    BIT(4)
 /* PEBS trap and record format, saved registers, baseline, output to Intel PT, timing. */
 #define PERF_CAPABILITIES_PEBS (BITS(11, 6) | BIT(14) | BIT(16) | BIT(17))
 
@@ -41,6 +42,15 @@ static enum msr_action write_updt_trig(const struct msr_policy *policy, uint32_t
 {
     (void)index, (void)now, (void)value;
     return policy->has_microcode ? MSR_DO_IGNORE : MSR_DO_FAULT;
+}
+
+/* As on a processor without UC-lock disable. Split-lock disable (bit 29) may be: what Orlop locks
+ * is aligned. */
+static enum msr_action write_memory_ctrl(const struct msr_policy *policy, uint32_t index,
+                                         uint64_t now, uint64_t *value)
+{
+    (void)policy, (void)index, (void)now;
+    return *value & MEMORY_CTRL_UC_LOCK_DISABLE ? MSR_DO_FAULT : MSR_DO_NATIVE;
 }
 
 static enum msr_action write_misc_enable(const struct msr_policy *policy, uint32_t index,
@@ -230,7 +240,7 @@ uint64_t msr_read_filter(const struct msr_policy *policy, uint32_t index, uint64
 {
     switch (index) {
     case MSR_IA32_CORE_CAPABILITIES:
-        return native & ~CORE_CAPABILITIES_RAR;
+        return native & ~(CORE_CAPABILITIES_RAR | CORE_CAPABILITIES_UC_LOCK);
     case MSR_IA32_MISC_ENABLE:
         return policy->pebs_passes ? native : native | MISC_ENABLE_PEBS_UNAVAILABLE;
     case MSR_IA32_PERF_CAPABILITIES:

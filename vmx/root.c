@@ -53,6 +53,15 @@ static void set_control_registers(const struct vmx_capabilities *caps)
     hw_write_cr4(machine.host_cr4);
 }
 
+/* Orlop sets flags in the guest's page tables and descriptors by locked accesses, and these may lie
+ * in memory of any type. The guest cannot set it either (vcpu/msr_list.h). */
+static void allow_uncached_locks(void)
+{
+    uint64_t now;
+    if (hw_rdmsr_safe(MSR_MEMORY_CTRL, &now) && (now & MEMORY_CTRL_UC_LOCK_DISABLE))
+        hw_wrmsr(MSR_MEMORY_CTRL, now & ~MEMORY_CTRL_UC_LOCK_DISABLE);
+}
+
 static void put_revision(hpa_t region, const struct vmx_capabilities *caps)
 {
     *(uint32_t *)frames_pointer(region) = (uint32_t)(caps->basic & VMX_BASIC_REVISION_MASK);
@@ -78,6 +87,7 @@ enum error vmx_root_enter(struct vmx_cpu *vcpu, hpa_t vmxon_region, hpa_t vmcs_r
     if (unlock_feature_control() != ERROR_NONE)
         return ERROR_UNSUPPORTED;
     set_control_registers(&machine.caps);
+    allow_uncached_locks();
     put_revision(vmxon_region, &machine.caps);
     put_revision(vmcs_region, &machine.caps);
     if (vmx_vmxon(vmxon_region) != VMX_SUCCEED) {

@@ -13,6 +13,7 @@
 #define MSR_IA32_TIME_STAMP_COUNTER       0x0010u
 #define MSR_IA32_PLATFORM_ID              0x0017u
 #define MSR_IA32_APIC_BASE                0x001Bu
+#define MSR_MEMORY_CTRL                   0x0033u /* CORE_CAPABILITIES bits 4, 5; UC_LOCK_DIS */
 #define MSR_IA32_FEATURE_CONTROL          0x003Au /* VMX or SMX (or SGX, LMCE) */
 #define MSR_IA32_TSC_ADJUST               0x003Bu /* TSC_ADJUST */
 #define MSR_IA32_SPEC_CTRL                0x0048u /* IBRS_IBPB, STIBP or SSBD */
@@ -163,6 +164,10 @@
 #define DEBUGCTL_UNCORE_PMI         BIT(13)
 #define DEBUGCTL_FREEZE_WHILE_SMM   BIT(14)
 #define DEBUGCTL_RTM                BIT(15)
+
+/* A locked access to memory that is not write-back faults: SDM vol. 3A, 9.1.2.3 "Features to
+ * Disable Bus Locks". */
+#define MEMORY_CTRL_UC_LOCK_DISABLE BIT(28)
 
 #define MISC_ENABLE_FAST_STRINGS   BIT(0)
 #define MISC_ENABLE_ENABLE_MONITOR BIT(18)

@@ -115,6 +115,7 @@ static const struct {
     {"USER_MSR", 7, 1, 'd', 15, ALWAYS, 0},
     {"CET_SSS", 7, 1, 'd', 18, CR4, BIT(23)},
     {"APX_F", 7, 1, 'd', 21, ALWAYS, 0},
+    {"UC_LOCK_DIS", 7, 2, 'd', 6, ALWAYS, 0},
     {"XSAVES", 0xd, 1, 'a', 3, CTRL, CPUID_PASSES_XSAVES},
     {"PEBS capabilities", 0x23, 0, 'a', 4, CTRL, CPUID_PASSES_PEBS},
     {"PEBS counters", 0x23, 0, 'a', 5, CTRL, CPUID_PASSES_PEBS},

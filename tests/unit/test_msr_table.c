@@ -65,16 +65,37 @@ static const struct {
     uint32_t first, last;
     char access[3];
 } expected[] = {
-    {0x1b, 0x1b, "pg"},     {0x3a, 0x3a, "gf"},     {0x79, 0x79, "pg"},
-    {0x80, 0x80, "pf"},     {0x9b, 0x9b, "ff"},     {0xcf, 0xcf, "gp"},
-    {0x1a0, 0x1a0, "gg"},   {0x1d9, 0x1d9, "pp"},   {0x1f4, 0x1f5, "pf"},
-    {0x200, 0x24f, "gg"},   {0x250, 0x250, "gg"},   {0x258, 0x259, "gg"},
-    {0x268, 0x26f, "gg"},   {0x277, 0x277, "pp"},   {0x2a0, 0x2a0, "pf"},
-    {0x2ff, 0x2ff, "gg"},   {0x345, 0x345, "gp"},   {0x3f1, 0x3f1, "pg"},
-    {0x3f4, 0x3f5, "pg"},   {0x480, 0x493, "ff"},   {0x560, 0x572, "ff"},
-    {0x580, 0x587, "ff"},   {0x600, 0x600, "pp"},   {0x982, 0x984, "pf"},
-    {0x985, 0x98a, "pp"},   {0xda0, 0xda0, "pg"},   {0xed0, 0xed3, "ff"},
-    {0x1400, 0x1401, "pf"}, {0x17d0, 0x17d1, "ff"}, {0xc0000080, 0xc0000080, "pp"},
+    {0x1b, 0x1b, "pg"},
+    {0x33, 0x33, "pg"},
+    {0x3a, 0x3a, "gf"},
+    {0x79, 0x79, "pg"},
+    {0x80, 0x80, "pf"},
+    {0x9b, 0x9b, "ff"},
+    {0xcf, 0xcf, "gp"},
+    {0x1a0, 0x1a0, "gg"},
+    {0x1d9, 0x1d9, "pp"},
+    {0x1f4, 0x1f5, "pf"},
+    {0x200, 0x24f, "gg"},
+    {0x250, 0x250, "gg"},
+    {0x258, 0x259, "gg"},
+    {0x268, 0x26f, "gg"},
+    {0x277, 0x277, "pp"},
+    {0x2a0, 0x2a0, "pf"},
+    {0x2ff, 0x2ff, "gg"},
+    {0x345, 0x345, "gp"},
+    {0x3f1, 0x3f1, "pg"},
+    {0x3f4, 0x3f5, "pg"},
+    {0x480, 0x493, "ff"},
+    {0x560, 0x572, "ff"},
+    {0x580, 0x587, "ff"},
+    {0x600, 0x600, "pp"},
+    {0x982, 0x984, "pf"},
+    {0x985, 0x98a, "pp"},
+    {0xda0, 0xda0, "pg"},
+    {0xed0, 0xed3, "ff"},
+    {0x1400, 0x1401, "pf"},
+    {0x17d0, 0x17d1, "ff"},
+    {0xc0000080, 0xc0000080, "pp"},
 };
 
 static void the_rows_are_the_ones_that_are_meant(void **state)
@@ -231,10 +252,26 @@ static void misc_enable_never_turns_nx_off(void **state)
     assert_int_equal(value, BIT(12));
 }
 
+/* Orlop's own locked accesses reach memory of any type. Split locks (bit 29) stay the guest's. */
+static void uc_lock_disable_is_unseen_and_cannot_be_set(void **state)
+{
+    (void)state;
+    assert_false(msr_read_filter(&policy, 0xcf, ~0ull) & BIT(4));
+    assert_true(msr_read_filter(&policy, 0xcf, BIT(5)) == BIT(5));
+    for (unsigned bit = 0; bit < 64; bit++) {
+        uint64_t value = BIT(bit);
+        assert_int_equal(msr_write_rule(&policy, 0x33, BIT(28), &value),
+                         bit == 28 ? MSR_DO_FAULT : MSR_DO_NATIVE);
+        assert_true(value == BIT(bit));
+    }
+    assert_int_equal(write_rule(0x33, BIT(28) | BIT(29)), MSR_DO_FAULT);
+    assert_int_equal(write_rule(0x33, 0), MSR_DO_NATIVE);
+}
+
 static void remote_action_requests_are_unseen(void **state)
 {
     (void)state;
-    assert_true(msr_read_filter(&policy, 0xcf, ~0ull) == ~2ull);
+    assert_true(msr_read_filter(&policy, 0xcf, ~0ull) == ~0x12ull);
     assert_int_equal(read_rule(0xcf), MSR_DO_NATIVE);
     assert_int_equal(write_rule(0xed2, 0x1000), MSR_DO_FAULT);
 }
@@ -464,6 +501,7 @@ int main(void)
         cmocka_unit_test(processor_trace_faults_unless_it_goes_through_ept),
         cmocka_unit_test(pebs_is_off_and_unseen_unless_root_mode_stops_the_counters),
         cmocka_unit_test(misc_enable_never_turns_nx_off),
+        cmocka_unit_test(uc_lock_disable_is_unseen_and_cannot_be_set),
         cmocka_unit_test(remote_action_requests_are_unseen),
         cmocka_unit_test(other_reads_are_not_filtered),
         cmocka_unit_test(the_documentation_has_each_row),
