@@ -8,6 +8,7 @@
 %include "faults.inc"
 %include "ring3.inc"
 %include "hyper.inc"
+%include "pages.inc"
 %include "random.inc"
 
 UD        equ 6
@@ -26,12 +27,9 @@ UNSET     equ -4
 CPUIDS    equ 1000
 EXIT_CPUID  equ 10
 EXIT_VMCALL equ 18
-CR0_WP    equ 1 << 16
 CR4_PSE   equ 1 << 4
 PAGE32    equ SCRATCH                   ; 32-bit paging: 4 MiB pages
-TABLES    equ SCRATCH + 0x1000          ; three tables, for PAGES
-FRAME     equ SCRATCH + 0x4000          ; four frames
-PAGES     equ 1 << 39                   ; FRAME + 3000h, FRAME, read-only, not present, CPL 3's
+; PAGES: FRAME + 3000h, FRAME, read-only, not present, CPL 3's
 READ_ONLY equ PAGES + 0x2000
 ABSENT    equ PAGES + 0x3000
 USERS     equ PAGES + 0x4000
@@ -364,12 +362,7 @@ expect:
     jne .wrong
     ret
 .wrong:
-    mov rsi, r15
-    say NAME, " FAIL "
-    call print_string64
-    say ": ", x64, rax, " vector ", x32, [fault_vector], nl
-    inc dword [failures]
-    ret
+    jmp call_failed
 
 %macro call_orlop 6                     ; name, number, address, bytes, third, result
     [section .data]
@@ -438,23 +431,12 @@ must_be_ud:
     ret
 
 build_pages:
-    mov edi, TABLES
-    mov ecx, 0x3000 / 4
-    xor eax, eax
-    rep stosd
-    mov dword [PML4 + 8], TABLES + 7
-    mov dword [TABLES], TABLES + 0x1007
-    mov dword [TABLES + 0x1000], TABLES + 0x2007
-    mov dword [TABLES + 0x2000], FRAME + 0x3003
-    mov dword [TABLES + 0x2008], FRAME + 3
-    mov dword [TABLES + 0x2010], FRAME + 0x1001
-    mov dword [TABLES + 0x2020], FRAME + 0x2007
-    mov rax, cr3
-    mov cr3, rax
-    mov rax, cr0
-    or eax, CR0_WP
-    mov cr0, rax
-    ret
+    call pages_init
+    page 0, FRAME + 0x3003
+    page 1, FRAME + 3
+    page 2, FRAME + 0x1001
+    page 4, FRAME + 0x2007
+    jmp pages_on
 
 in_64bit_mode:
     mov ebp, [own_base]

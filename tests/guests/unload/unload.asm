@@ -10,6 +10,7 @@
 %include "faults.inc"
 %include "ring3.inc"
 %include "hyper.inc"
+%include "pages.inc"
 %include "smp.inc"
 
 UD       equ 6
@@ -21,9 +22,7 @@ UNSUPPORTED equ -6
 CR4_SMEP equ 1 << 20
 CR4_MCE  equ 1 << 6
 MC       equ 18
-TABLES   equ SCRATCH                    ; three tables, for PAGES
-FRAME    equ SCRATCH + 0x4000
-PAGES    equ 1 << 39                    ; the page, read-only, absent, CPL 3's, not executable
+; PAGES: the page, read-only, absent, CPL 3's, not executable, with code
 MSRS     equ 8
 AP_PAGES equ PAGES + 0x10000            ; one for each APIC id below 16
 AP_FRAMES equ 0x60000
@@ -491,39 +490,26 @@ must_refuse:
     mov rbx, ORLOP_CALL_SIGNATURE
     attempt vmcall
     cmp dword [fault_vector], NO_FAULT
-    jne .wrong
+    jne call_failed
     cmp rax, r14
-    je .right
-.wrong:
-    mov rsi, r15
-    say NAME, " FAIL "
-    call print_string64
-    say ": ", x64, rax, " vector ", x32, [fault_vector], nl
-    inc dword [failures]
-.right:
+    jne call_failed
     ret
 
 build_pages:
-    mov edi, TABLES
-    mov ecx, 0x3000 / 4
-    xor eax, eax
-    rep stosd
-    mov dword [PML4 + 8], TABLES + 7
-    mov dword [TABLES], TABLES + 0x1007
-    mov dword [TABLES + 0x1000], TABLES + 0x2007
-    mov dword [TABLES + 0x2000], FRAME + 3
-    mov dword [TABLES + 0x2008], FRAME + 1
-    mov dword [TABLES + 0x2018], FRAME + 7
-    mov dword [TABLES + 0x2020], FRAME + 3
+    call pages_init
+    page 0, FRAME + 3
+    page 1, FRAME + 1
+    page 3, FRAME + 7
+    page 4, FRAME + 3
     mov dword [TABLES + 0x2024], 1 << 31 ; NX
-    mov dword [TABLES + 0x2028], FRAME + 0x1003
-    mov dword [TABLES + 0x2000 + ICR_ENTRY * 8], FRAME + 3
+    page 5, FRAME + 0x1003
+    page ICR_ENTRY, FRAME + 3
     xor ecx, ecx
 .ap:
     mov eax, ecx
     shl eax, 12
     add eax, AP_FRAMES + 3
-    mov [TABLES + 0x2000 + 16 * 8 + rcx * 8], eax
+    page 16 + rcx, eax
     inc ecx
     cmp ecx, 16
     jb .ap
@@ -531,12 +517,7 @@ build_pages:
     rdmsr
     or eax, 1 << 11 | 1                 ; NXE, SCE
     wrmsr
-    mov rax, cr0
-    or eax, 1 << 16                     ; WP
-    mov cr0, rax
-    mov rax, cr3
-    mov cr3, rax
-    ret
+    jmp pages_on
 
 ; Values that neither Orlop nor a reset would leave.
 set_state:
