@@ -8,6 +8,7 @@
 #include "vcpu/cr_rules.h"
 #include "vmx/exit.h"
 #include "vmx/exit_info.h"
+#include "vmx/guest_memory.h"
 #include "vmx/machine.h"
 #include "vmx/memory_types.h"
 #include "vmx/root.h"
@@ -30,9 +31,10 @@ static struct cr_state read_state(void)
 static bool load_pdptes(const struct vmx_cpu *vcpu, uint64_t cr3)
 {
     uint64_t entries[4];
-    if (guest_read(&vcpu->cpu->windows[0], entries, GPA(cr3 & BITS(31, 5)), sizeof(entries)) !=
-        ERROR_NONE)
-        return false; /* in Orlop's range: ones, which are no PDPTEs */
+    gpa_t table = GPA(cr3 & BITS(31, 5));
+    if (!guest_is_quiet(table, sizeof(entries)) ||
+        guest_read(&vcpu->cpu->windows[0], entries, table, sizeof(entries)) != ERROR_NONE)
+        return false; /* in Orlop's range, or a device's: ones, which are no PDPTEs */
     for (unsigned i = 0; i < 4; i++)
         if (!pdpte_legal(entries[i], vmx_physical_bits(&machine.caps)))
             return false;

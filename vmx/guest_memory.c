@@ -10,6 +10,10 @@
 #include "vmx/machine.h"
 #include "vmx/vmcs.h"
 
+#define VGA_BASE    0xA0000 /* its reads fill latches */
+#define VGA_END     0xC0000
+#define FLASH_BYTES MIB(16) /* the firmware's, below 4 GiB */
+
 /* Under EPT the PDPTEs of PAE paging are VMCS fields, loaded by MOV to CR3. */
 struct paging guest_paging(void)
 {
@@ -40,6 +44,19 @@ static bool is_memory(gpa_t at)
 bool guest_is_usable(gpa_t at, uint64_t bytes)
 {
     return is_memory(at) && memory_map_type_of(machine.map, at.v, at.v + bytes) == MEMORY_USABLE;
+}
+
+/* What firmware keeps for itself is no RAM in the map, but is cached. */
+bool guest_is_quiet(gpa_t at, uint64_t bytes)
+{
+    uint64_t page = ALIGN_DOWN(at.v, PAGE_SIZE), apic = hw_rdmsr(MSR_IA32_APIC_BASE);
+    uint8_t type = mtrr_type(&machine.mtrr, at.v);
+    if (page == (apic & APIC_BASE_ADDRESS_MASK))
+        return false;
+    if (page < MIB(1))
+        return page < VGA_BASE || page >= VGA_END;
+    return (page >= GIB(4) - FLASH_BYTES && page < GIB(4)) || type >= MEMORY_TYPE_WT ||
+           memory_map_holds_ram(machine.map, at.v, at.v + bytes);
 }
 
 static bool physical_read(void *context, void *to, gpa_t from, uint64_t bytes)
@@ -113,6 +130,7 @@ size_t guest_fetch(const struct vmx_cpu *vcpu, uint8_t *bytes, size_t count)
         uint64_t at = exit_in_64bit_mode() ? linear + done : (uint32_t)(linear + done);
         uint64_t step = min_u64(count - done, PAGE_SIZE - (at & PAGE_MASK));
         if (guest_translate(vcpu, GVA(at), &physical) != ERROR_NONE ||
+            !guest_is_quiet(physical, step) ||
             guest_read(&vcpu->cpu->windows[0], bytes + done, physical, step) != ERROR_NONE)
             break;
         done += step;

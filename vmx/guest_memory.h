@@ -31,5 +31,9 @@ MUST_CHECK enum error guest_translate_for_code(const struct vmx_cpu *vcpu, gva_t
  * page wherever the guest has it, not Orlop's range. */
 bool guest_is_usable(gpa_t at, uint64_t bytes);
 
-/* The bytes at CS:RIP, at most `count`. Returns how many could be read. */
+/* Whether it has no effect to read the bytes, which lie in one page: RAM, whoever has it, or a ROM;
+ * no device, not the local APIC's page wherever the guest has it. */
+bool guest_is_quiet(gpa_t at, uint64_t bytes);
+
+/* The bytes at CS:RIP, at most `count`. Returns how many could be read; of a device none are. */
 size_t guest_fetch(const struct vmx_cpu *vcpu, uint8_t *bytes, size_t count);
