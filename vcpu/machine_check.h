@@ -22,7 +22,16 @@ static inline enum machine_check_step machine_check_next(bool running, uint64_t 
     return would_lose_event ? MACHINE_CHECK_WAIT : MACHINE_CHECK_DELIVER;
 }
 
-/* Whether an event that waits for the next entry comes again if #MC takes its place: a fault and an
- * INT do, for RIP is still at their instruction. The vector is looked at for exceptions alone. */
-enum waiting_event { WAITING_NONE, WAITING_INTERRUPT, WAITING_NMI, WAITING_EXCEPTION, WAITING_INT };
-bool machine_check_loses(enum waiting_event waiting, unsigned vector);
+/* The vector is looked at for exceptions alone. */
+enum waiting_kind { WAITING_NONE, WAITING_INTERRUPT, WAITING_NMI, WAITING_EXCEPTION, WAITING_INT };
+struct waiting_event {
+    enum waiting_kind kind;
+    unsigned vector;
+};
+
+/* Whether an event that waits for the next entry is lost if #MC takes its place. A fault and an INT
+ * are not, for RIP is still at their instruction, which does it again. But a fault in the delivery
+ * of `delivered` is as much lost as that event would be, and so is one behind the commit point of a
+ * task switch (`in_new_task`): the instruction was one of the old task's. */
+bool machine_check_loses(struct waiting_event waiting, struct waiting_event delivered,
+                         bool in_new_task);

@@ -57,6 +57,7 @@ static void wait_for_sipi(struct vmx_cpu *vcpu)
     vmcs_write(VM_ENTRY_INTERRUPTION_INFO, 0);
     vmcs_write(PRIMARY_CONTROLS, machine.controls.primary);
     vcpu->nmi_pending = 0;
+    vcpu->machine_check_waits = false; /* told; its banks stay */
 }
 
 static void reset_apic(struct vmx_cpu *vcpu)
@@ -261,12 +262,12 @@ void vmx_attend(struct vmx_cpu *vcpu)
     }
     if (why & (ATTENTION_GUEST_NMI | ATTENTION_KICKED))
         note_nmis(vcpu, why);
+    if (why & ATTENTION_CHECK) /* goes before INIT */
+        machine_check_serve(vcpu);
     if (machine.icr_intercepted)
         icr_serve(vcpu);
     debug_fault_after_launch(cpu);
     machine_check_provoke(vcpu);
-    if (why & ATTENTION_CHECK)
-        machine_check_serve(vcpu);
     if (vcpu->nmi_pending)
         inject_nmi(vcpu);
     uint64_t types_us = types_attend(vcpu, why & ATTENTION_TYPES);

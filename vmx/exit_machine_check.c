@@ -32,7 +32,7 @@ static void report(const struct vmx_cpu *vcpu)
     }
 }
 
-static enum waiting_event waiting(uint32_t info)
+static enum waiting_kind kind_of(uint32_t info)
 {
     if (!(info & INTERRUPTION_VALID))
         return WAITING_NONE;
@@ -48,9 +48,14 @@ static enum waiting_event waiting(uint32_t info)
     }
 }
 
-static void deliver(struct vmx_cpu *vcpu, enum waiting_event before)
+static struct waiting_event event_of(uint32_t info)
 {
-    if (before == WAITING_NMI)
+    return (struct waiting_event){kind_of(info), info & INTERRUPTION_VECTOR_MASK};
+}
+
+static void deliver(struct vmx_cpu *vcpu, struct waiting_event before)
+{
+    if (before.kind == WAITING_NMI)
         vcpu->nmi_pending = 1;
     vmcs_write(VM_ENTRY_INTERRUPTION_INFO,
                EXCEPTION_MC | INTERRUPTION_TYPE_HARDWARE | INTERRUPTION_VALID);
@@ -59,9 +64,9 @@ static void deliver(struct vmx_cpu *vcpu, enum waiting_event before)
 
 void machine_check_serve(struct vmx_cpu *vcpu)
 {
-    uint32_t info = vmcs_read(VM_ENTRY_INTERRUPTION_INFO);
-    enum waiting_event before = waiting(info);
-    bool loses = machine_check_loses(before, info & INTERRUPTION_VECTOR_MASK);
+    struct waiting_event before = event_of(vmcs_read(VM_ENTRY_INTERRUPTION_INFO));
+    bool in_new_task = vcpu->task_fault && vmcs_read(GUEST_RIP) == vcpu->task_fault_rip;
+    bool loses = machine_check_loses(before, event_of(vmcs_read(IDT_VECTORING_INFO)), in_new_task);
     if (!vcpu->machine_check_waits)
         report(vcpu);
     vcpu->machine_check_waits = false;

@@ -145,6 +145,8 @@ enum exit_next handle_task_switch(struct vmx_cpu *vcpu)
     settle_events(&request, event, outcome.switched);
     if (outcome.switched)
         write_state(vcpu, &state);
+    vcpu->task_fault = outcome.switched && outcome.vector != TASK_NO_FAULT;
+    vcpu->task_fault_rip = state.eip;
     if (outcome.vector != TASK_NO_FAULT)
         inject_fault(&outcome);
     else if (outcome.trap)

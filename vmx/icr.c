@@ -15,6 +15,7 @@
 #include "vmx/exit_breakpoints.h"
 #include "vmx/exit_events.h"
 #include "vmx/exit_info.h"
+#include "vmx/exit_machine_check.h"
 #include "vmx/exit_range.h"
 #include "vmx/vmcs.h"
 
@@ -260,7 +261,10 @@ void icr_serve(struct vmx_cpu *vcpu)
     while (vcpu->run_state == CPU_STATE_WAIT_FOR_SIPI) {
         stop_publish(cpu, CPU_WAIT_FOR_SIPI);
         vmx_idle();
-        why |= __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST) & ATTENTION_GUEST_NMI;
+        uint32_t came = __atomic_exchange_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
+        if (came & ATTENTION_CHECK)
+            machine_check_serve(vcpu);
+        why |= came & ATTENTION_GUEST_NMI;
         stop_publish(cpu, CPU_ROOT);
         stop_serve(cpu);
         why |= ATTENTION_STOP; /* what a stop changed is looked at before the entry */

@@ -22,6 +22,7 @@ struct vmx_cpu {
     uint8_t history_next;
     uint8_t nmi_pending;      /* an NMI of the guest's waits to be injected */
     bool machine_check_waits; /* for an event that is delivered first */
+    bool task_fault;          /* a task switch ended in a fault of the new task's ... */
     uint8_t in_root;          /* VMXON was executed, the VMCS is current */
 
     uint64_t exits[EXIT_REASON_COUNT];
@@ -41,6 +42,7 @@ struct vmx_cpu {
     uint64_t guest_nmis;     /* injected */
     uint32_t nmi_handed;     /* sources that were believed (vcpu/nmi_sources.h) */
     uint64_t started_us;     /* by a SIPI, at last */
+    uint64_t task_fault_rip; /* ... which is not delivered while RIP is this */
 
     /* Accesses to Orlop's own range (vmx/exit_range.h). */
     uint64_t range_touches, range_told_us;
