@@ -7,7 +7,13 @@
 enum form_size { SIZE_BYTE, SIZE_WORD, SIZE_OPERAND, SIZE_MOVSXD };
 
 /* What follows the opcode. */
-enum form_tail { TAIL_NONE, TAIL_MODRM, TAIL_MODRM_IMMEDIATE, TAIL_OFFSET };
+enum form_tail {
+    TAIL_NONE,
+    TAIL_MODRM,
+    TAIL_MODRM_IMMEDIATE,
+    TAIL_MODRM_BYTE, /* an immediate of one byte, whatever the operand's size */
+    TAIL_OFFSET
+};
 
 /* The opcodes that are decoded; the second map is the one after 0Fh. */
 static const struct form {
@@ -16,7 +22,17 @@ static const struct form {
     enum form_size size;
     enum form_tail tail;
 } forms[] = {
+    {1, 0x01, DECODER_MODIFY, SIZE_OPERAND, TAIL_MODRM},
+    {1, 0x09, DECODER_MODIFY, SIZE_OPERAND, TAIL_MODRM},
+    {1, 0x11, DECODER_MODIFY, SIZE_OPERAND, TAIL_MODRM},
+    {1, 0x19, DECODER_MODIFY, SIZE_OPERAND, TAIL_MODRM},
+    {1, 0x21, DECODER_MODIFY, SIZE_OPERAND, TAIL_MODRM},
+    {1, 0x29, DECODER_MODIFY, SIZE_OPERAND, TAIL_MODRM},
+    {1, 0x31, DECODER_MODIFY, SIZE_OPERAND, TAIL_MODRM},
     {1, 0x63, DECODER_LOAD_SIGN, SIZE_MOVSXD, TAIL_MODRM}, /* MOVSXD; 64-bit mode alone */
+    {1, 0x81, DECODER_MODIFY, SIZE_OPERAND, TAIL_MODRM_IMMEDIATE},
+    {1, 0x83, DECODER_MODIFY, SIZE_OPERAND, TAIL_MODRM_BYTE},
+    {1, 0x87, DECODER_MODIFY, SIZE_OPERAND, TAIL_MODRM},
     {1, 0x88, DECODER_STORE, SIZE_BYTE, TAIL_MODRM},
     {1, 0x89, DECODER_STORE, SIZE_OPERAND, TAIL_MODRM},
     {1, 0x8a, DECODER_LOAD, SIZE_BYTE, TAIL_MODRM},
@@ -52,6 +68,7 @@ static const uint8_t accesses[] = {
     [DECODER_LOAD_SIGN] = READS,
     [DECODER_STORE] = WRITES,
     [DECODER_STORE_IMMEDIATE] = WRITES,
+    [DECODER_MODIFY] = READS | WRITES,
     [DECODER_MOVS] = READS | WRITES,
     [DECODER_CMPS] = READS,
     [DECODER_STOS] = WRITES,
@@ -134,17 +151,23 @@ static bool tail_read(struct decoder_cursor *cursor, const struct form *form,
     uint8_t modrm;
     if (form->tail == TAIL_OFFSET)
         decoder_cursor_skip(cursor, decoded->address_bytes);
-    if (form->tail != TAIL_MODRM && form->tail != TAIL_MODRM_IMMEDIATE)
+    if (form->tail == TAIL_NONE || form->tail == TAIL_OFFSET)
         return true;
     if (!modrm_read(cursor, prefixes, decoded, &modrm))
         return false;
+    decoded->operation = form->opcode >> 3 & 7;
+    if (form->opcode == 0x87)
+        decoded->operation = DECODER_XCHG;
     if (form->tail == TAIL_MODRM)
         return true;
-    if (modrm >> 3 & 7) /* C6 and C7 are MOV with /0 alone */
-        return false;
-    decoded->immediate = immediate_read(cursor, decoded->memory_bytes);
+    decoded->operation = modrm >> 3 & 7;
+    decoded->by_immediate = true;
+    decoded->immediate =
+        immediate_read(cursor, form->tail == TAIL_MODRM_BYTE ? 1 : decoded->memory_bytes);
     decoded->number = 0;
-    return true;
+    if (form->kind == DECODER_MODIFY)
+        return decoded->operation != 7; /* CMP */
+    return decoded->operation == 0;     /* C6 and C7 are MOV with /0 alone */
 }
 
 static struct decoded decode_opcode(struct decoder_cursor *cursor,

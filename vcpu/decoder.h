@@ -21,11 +21,25 @@ enum decoder_kind {
     DECODER_LOAD_SIGN,       /* MOVSX, MOVSXD */
     DECODER_STORE,           /* MOV mem, reg */
     DECODER_STORE_IMMEDIATE, /* MOV mem, imm */
+    DECODER_MODIFY,          /* ADD, OR, ..., XOR, XCHG: memory is read and written */
     DECODER_MOVS,            /* reads DS:rSI (or the override), writes ES:rDI */
     DECODER_CMPS,            /* reads DS:rSI (or the override) and ES:rDI */
     DECODER_STOS,            /* writes ES:rDI from the accumulator */
     DECODER_LODS,            /* reads DS:rSI (or the override) into the accumulator */
     DECODER_SCAS,            /* reads ES:rDI, compares with the accumulator */
+};
+
+/* Of DECODER_MODIFY: bits 5:3 of the opcode, or of the ModRM byte behind 81h and 83h; 7 is CMP
+ * there, which writes nothing. */
+enum decoder_operation {
+    DECODER_ADD,
+    DECODER_OR,
+    DECODER_ADC,
+    DECODER_SBB,
+    DECODER_AND,
+    DECODER_SUB,
+    DECODER_XOR,
+    DECODER_XCHG,
 };
 
 enum decoder_repeat { DECODER_REPEAT_NONE, DECODER_REPEAT_REP, DECODER_REPEAT_REPNE };
@@ -51,7 +65,9 @@ struct decoded {
     uint8_t number;               /* register, 0 = RAX ... 15 = R15; for high_byte 0 ... 3 */
     bool high_byte;               /* AH, CH, DH, BH: bits 15:8 of that register */
     bool reads, writes;           /* what is done to memory */
-    uint64_t immediate;           /* DECODER_STORE_IMMEDIATE: sign-extended to 64 bits */
+    uint64_t immediate;           /* sign-extended to 64 bits */
+    bool by_immediate;            /* DECODER_MODIFY: the other operand is no register */
+    uint8_t operation;            /* DECODER_MODIFY: enum decoder_operation */
 };
 
 /* Decodes the first instruction in bytes[0 .. count). More than 15 bytes are not looked at. */
@@ -63,3 +79,8 @@ uint64_t decoder_loaded_value(const struct decoded *decoded, uint64_t before, ui
 
 /* The value a store writes, from the whole register; memory_bytes of it count. */
 uint64_t decoder_stored_value(const struct decoded *decoded, uint64_t whole);
+
+/* What DECODER_MODIFY writes, of 32-bit operands: `memory` was read, `other` is the register or the
+ * immediate; the flags are those behind it, AF clear where the SDM has it undefined. */
+uint32_t decoder_modified_value(enum decoder_operation operation, uint32_t memory, uint32_t other,
+                                uint64_t *rflags);

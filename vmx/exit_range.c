@@ -16,7 +16,6 @@
 #include "vmx/exit_breakpoints.h"
 #include "vmx/exit_info.h"
 #include "vmx/guest_memory.h"
-#include "vmx/icr.h"
 #include "vmx/machine.h"
 #include "vmx/root.h"
 #include "vmx/vmcs.h"
@@ -99,14 +98,14 @@ static bool stops_at_element(void)
  * REP all that lie in this page, so that an interrupt waits for a page at most. `pointer` is rDI or
  * rSI. False: REP with elements left, so the instruction is not over. */
 static bool step_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t address,
-                        uint64_t *pointer)
+                        uint64_t *pointer, bool one)
 {
     struct guest_registers *r = &vcpu->registers;
     bool down = vmcs_read(GUEST_RFLAGS) & RFLAGS_DF;
     uint64_t mask = d->address_bytes == 8 ? ONES : BIT(d->address_bytes * 8) - 1;
     uint64_t left = d->repeat == DECODER_REPEAT_NONE ? 1 : r->rcx & mask, room = 1;
     uint64_t offset = address.v & PAGE_MASK;
-    if (d->address_bytes == 8 && !stops_at_element())
+    if (!one && d->address_bytes == 8 && !stops_at_element())
         room = down ? offset / d->memory_bytes + 1 : (PAGE_SIZE - offset) / d->memory_bytes;
     uint64_t count = min_u64(left, room), bytes = count * d->memory_bytes;
     *pointer = merged(*pointer, down ? *pointer - bytes : *pointer + bytes, d->address_bytes);
@@ -116,14 +115,12 @@ static bool step_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t add
     return count == left;
 }
 
-static enum exit_next carry_out_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t address)
+enum exit_next range_finish_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t address,
+                                   bool one)
 {
     bool store = d->kind == DECODER_STOS;
     breakpoints_note_data(d->memory_bytes, store);
-    bool over = step_string(vcpu, d, address, store ? &vcpu->registers.rdi : &vcpu->registers.rsi);
-    if (!store)
-        load_register(vcpu, d);
-    if (over)
+    if (step_string(vcpu, d, address, store ? &vcpu->registers.rdi : &vcpu->registers.rsi, one))
         exit_step_over(d->length);
     else
         exit_step_element();
@@ -173,7 +170,7 @@ void range_make_room(struct vmx_cpu *vcpu)
         range_end_step(vcpu);
 }
 
-static enum exit_next run_on_sink(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification)
+enum exit_next range_run_on_sink(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification)
 {
     bool write = qualification & EPT_VIOLATION_WRITE;
     range_make_room(vcpu);
@@ -190,7 +187,6 @@ void range_end_step(struct vmx_cpu *vcpu)
     while (vcpu->sink_count)
         machine_restore_page(vcpu->sink[--vcpu->sink_count]);
     vmx_flush_ept(vcpu->eptp);
-    icr_note_ids(vcpu); /* the step may have written them */
     uint32_t blocking = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
     vmcs_write(GUEST_INTERRUPTIBILITY_STATE, blocking | vcpu->step_nmi_blocking);
     vcpu->step_nmi_blocking = 0;
@@ -222,7 +218,7 @@ static enum exit_next data_access(struct vmx_cpu *vcpu, gpa_t address, uint64_t 
      * be shown there is none beside it either. */
     uint64_t offset = address.v & PAGE_MASK;
     if (offset + d.memory_bytes > PAGE_SIZE || (offset == 0 && d.memory_bytes > 1)) {
-        enum exit_next next = run_on_sink(vcpu, address, qualification);
+        enum exit_next next = range_run_on_sink(vcpu, address, qualification);
         if (next != NEXT_GP || d.kind == DECODER_OTHER)
             return next;
     }
@@ -237,11 +233,13 @@ static enum exit_next data_access(struct vmx_cpu *vcpu, gpa_t address, uint64_t 
     case DECODER_STORE_IMMEDIATE:
         breakpoints_note_data(d.memory_bytes, true);
         break;
-    case DECODER_STOS:
     case DECODER_LODS:
-        return carry_out_string(vcpu, &d, address);
+        load_register(vcpu, &d);
+        return range_finish_string(vcpu, &d, address, false);
+    case DECODER_STOS:
+        return range_finish_string(vcpu, &d, address, false);
     default:
-        return run_on_sink(vcpu, address, qualification);
+        return range_run_on_sink(vcpu, address, qualification);
     }
     exit_step_over(d.length);
     return NEXT_RESUME;

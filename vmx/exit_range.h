@@ -26,6 +26,14 @@ void range_make_room(struct vmx_cpu *vcpu);
 enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame,
                                   uint64_t rights);
 
+/* The same with a sink: ones, or, where it writes, a scratch page of them. */
+enum exit_next range_run_on_sink(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification);
+
+/* A STOS or LODS has had its element carried out, or with REP, and not just `one`, all that lie in
+ * the page and may be done at once: registers and RIP follow. */
+enum exit_next range_finish_string(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t address,
+                                   bool one);
+
 /* The step is over (or INIT ended it): the sinks go. Cheap where there are none. */
 void range_end_step(struct vmx_cpu *vcpu);
 

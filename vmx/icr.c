@@ -22,7 +22,6 @@
 #define MAIL_INIT     BIT(31)
 #define MAIL_STARTUP  BIT(30) /* the vector is in the low byte */
 #define TAKE_BOUND_US 100000
-#define WIDEST_STORE  64
 
 /* Bochs 2.7 keeps an INIT pending after its VM exit, so that no guest instruction runs afterwards;
  * 3.0 does not. Bochs names itself by the revision of its VMCS, without a hypervisor bit, and its
@@ -178,49 +177,63 @@ static bool is_own_apic(gpa_t address)
            (base & APIC_BASE_ADDRESS_MASK) == ALIGN_DOWN(address.v, PAGE_SIZE);
 }
 
-/* What is no plain move inside the page runs once with the page open; but near the ICR with a
- * scratch page in its place, so that no message leaves that was not looked at. */
-static enum exit_next run_with_page(struct vmx_cpu *vcpu, gpa_t address)
-{
-    uint64_t offset = address.v & PAGE_MASK;
-    bool near_icr = offset + WIDEST_STORE > APIC_ICR_LOW && offset < APIC_ICR_HIGH;
-    range_make_room(vcpu);
-    hpa_t page = near_icr ? vcpu->scratch[vcpu->sink_count] : HPA(address.v - offset);
-    return range_let_run_once(vcpu, address, page, EPT_R | EPT_W);
-}
-
-/* The write may be one of the processor's own: of an event that it delivers, of a page walk. */
-static bool is_plain_store(const struct decoded *d, gpa_t address, uint64_t qualification)
+/* What can be carried out here: an access as the SDM has it, which is of 32 bits and aligned (vol.
+ * 3A, 11.4.1 "The Local APIC Block Diagram"), and other plain stores inside the page. The write may
+ * be one of the processor's own: of an event that it delivers, of a page walk. */
+static bool is_carried_out(const struct decoded *d, gpa_t address, uint64_t qualification)
 {
     uint64_t offset = address.v & PAGE_MASK;
     if (!(qualification & EPT_VIOLATION_TRANSLATED) ||
         (vmcs_read(IDT_VECTORING_INFO) & INTERRUPTION_VALID))
         return false;
+    if (d->kind == DECODER_MODIFY || d->kind == DECODER_STOS)
+        return d->memory_bytes == 4 && !(offset & 3) && offset;
     return (d->kind == DECODER_STORE || d->kind == DECODER_STORE_IMMEDIATE) &&
            offset + d->memory_bytes <= PAGE_SIZE && (offset != 0 || d->memory_bytes == 1);
 }
 
+/* What the instruction writes; another register that it changes, and the flags, are changed. */
+static uint64_t value_written(struct vmx_cpu *vcpu, const struct decoded *d, gpa_t address)
+{
+    uint64_t whole = exit_get_register(vcpu, d->number), rflags = vmcs_read(GUEST_RFLAGS);
+    if (d->kind == DECODER_STORE_IMMEDIATE)
+        return d->immediate;
+    if (d->kind != DECODER_MODIFY) /* STOS: register 0 */
+        return decoder_stored_value(d, whole);
+    uint32_t old = *(volatile uint32_t *)window_at(vcpu, address);
+    uint32_t other = (uint32_t)(d->by_immediate ? d->immediate : whole);
+    uint32_t value = decoder_modified_value(d->operation, old, other, &rflags);
+    vmcs_write(GUEST_RFLAGS, rflags);
+    if (d->operation == DECODER_XCHG)
+        exit_set_register(vcpu, d->number, old);
+    return value;
+}
+
+static void write_register(struct vmx_cpu *vcpu, gpa_t address, uint64_t value, unsigned bytes)
+{
+    uint64_t offset = address.v & PAGE_MASK;
+    if (is_own_apic(address) && offset == APIC_ICR_LOW) {
+        volatile uint32_t *low = window_at(vcpu, address);
+        uint32_t high = low[(APIC_ICR_HIGH - APIC_ICR_LOW) / 4];
+        if (deliver(vcpu, (uint64_t)high << 32 | (uint32_t)value, false))
+            return;
+    }
+    store(window_at(vcpu, address), value, bytes);
+    if (offset - APIC_LDR < APIC_DFR + 4 - APIC_LDR)
+        icr_note_ids(vcpu);
+}
+
+/* The page itself is never opened: another CPU could change the instruction meanwhile, or write its
+ * own ICR. What cannot be carried out runs with a sink in place of the page. */
 enum exit_next icr_page_written(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification)
 {
     struct decoded d = range_decode(vcpu);
-    if (!is_plain_store(&d, address, qualification))
-        return run_with_page(vcpu, address);
-    uint64_t value = d.kind == DECODER_STORE
-                         ? decoder_stored_value(&d, exit_get_register(vcpu, d.number))
-                         : d.immediate;
+    if (!is_carried_out(&d, address, qualification))
+        return range_run_on_sink(vcpu, address, qualification | EPT_VIOLATION_WRITE);
+    write_register(vcpu, address, value_written(vcpu, &d, address), d.memory_bytes);
+    if (d.kind == DECODER_STOS)
+        return range_finish_string(vcpu, &d, address, true);
     breakpoints_note_data(d.memory_bytes, true);
-    volatile uint32_t *target = window_at(vcpu, address);
-    if (is_own_apic(address) && (address.v & PAGE_MASK) == APIC_ICR_LOW) {
-        uint32_t high = target[(APIC_ICR_HIGH - APIC_ICR_LOW) / 4];
-        if (deliver(vcpu, (uint64_t)high << 32 | (uint32_t)value, false)) {
-            exit_step_over(d.length);
-            return NEXT_RESUME;
-        }
-        target = window_at(vcpu, address);
-    }
-    store(target, value, d.memory_bytes);
-    if ((address.v & PAGE_MASK) - APIC_LDR < APIC_DFR + 4 - APIC_LDR)
-        icr_note_ids(vcpu);
     exit_step_over(d.length);
     return NEXT_RESUME;
 }
