@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs one block of the guest insns or insnslong again, bare and above Orlop, and shows each case.
+"""Runs one block of a guest of random instructions again, bare and above Orlop, and shows each case.
 
     make build/orlop.elf build/bare.elf
     tools/insns.py insns 17           the first case of block 17 that differs
@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "tests/boot"))
 from harness import Case, boot, without_orlop  # noqa: E402
 
 FOLDER = ROOT / "build/insns"
+GUESTS = ["insns", "insnslong", "insnslegacy", "insnslegacylong"]
 
 
 def assemble(guest, block, case):
@@ -40,7 +41,7 @@ def said(row, program):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("guest", choices=["insns", "insnslong"])
+    parser.add_argument("guest", choices=GUESTS)
     parser.add_argument("block", type=int)
     parser.add_argument("case", type=int, nargs="?")
     arguments = parser.parse_args()
