@@ -93,7 +93,7 @@ static void take_over(struct cpu *cpu)
 static void print_headline(const char *kind, const char *text, va_list arguments)
 {
     char sentence[TEXT_BYTES];
-    uint64_t us = time_us();
+    uint64_t us = time_us_at(hw_rdtsc());
     vformat(sentence, sizeof(sentence), text, arguments);
     log_print("\n");
     log_print("[%llu.%06llu] cpu%u %s: ", (unsigned long long)us / 1000000,

@@ -91,13 +91,15 @@ void time_calibrate(uint16_t pm_timer_port)
 
 void time_set_origin(uint64_t tsc) { origin = tsc; }
 
-uint64_t time_us_at(uint64_t tsc)
+static uint64_t us_of(uint64_t ticks)
 {
-    uint64_t passed = tsc > origin ? tsc - origin : 0; /* a guest may set the TSC back */
-    return tsc_khz ? passed / tsc_khz * 1000 + passed % tsc_khz * 1000 / tsc_khz : 0;
+    return tsc_khz ? ticks / tsc_khz * 1000 + ticks % tsc_khz * 1000 / tsc_khz : 0;
 }
 
-uint64_t time_us(void) { return time_us_at(hw_rdtsc()); }
+/* A guest may set the TSC back. */
+uint64_t time_us_at(uint64_t tsc) { return us_of(tsc > origin ? tsc - origin : 0); }
+
+uint64_t time_us(void) { return us_of(hw_rdtsc()); }
 
 uint64_t time_tsc_per_us(void) { return tsc_khz / 1000; }
 

@@ -11,8 +11,11 @@ void time_calibrate(uint16_t pm_timer_port);
 /* The moment that counts as 0 (the first instruction in C). */
 void time_set_origin(uint64_t tsc);
 
-/* Microseconds since the origin; 0 before calibration. Any CPU, any context. */
+/* Microseconds since the origin, for a reader; 0 before calibration. Any CPU, any context. */
 uint64_t time_us_at(uint64_t tsc);
+
+/* Microseconds by the TSC, to be subtracted from one another on one CPU; 0 before calibration. They
+ * jump where the guest sets the TSC, but never stand still. */
 uint64_t time_us(void);
 
 /* Spin. Any CPU; after calibration. */
