@@ -36,6 +36,10 @@ CHANGES = [
     ("cpu/vmx.cc", "  BX_CPU_THIS_PTR in_vmx_guest = true;\n",
      "  BX_CPU_THIS_PTR in_vmx_guest = true;\n  handleInterruptMaskChange();\n",
      "a guest that is entered with IF=0 must exit at an interrupt, where that is asked for"),
+    ("cpu/mwait.cc", "  bx_pc_system.invlpg(paddr);\n\n  BX_CPU_THIS_PTR monitor.arm(paddr, (",
+     "  bx_pc_system.invlpg(get_laddr(i->seg(), eaddr));\n\n"
+     "  BX_CPU_THIS_PTR monitor.arm(paddr, (",
+     "a CPU in MWAIT must see a store of one that has the page in its TLB: by its linear address"),
 ]
 
 
