@@ -34,11 +34,15 @@ static const struct window *window_of(void *context)
     return &((const struct vmx_cpu *)context)->cpu->windows[0];
 }
 
+static bool is_apic(uint64_t page)
+{
+    return page == (hw_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_ADDRESS_MASK);
+}
+
 static bool is_memory(gpa_t at)
 {
-    uint64_t page = ALIGN_DOWN(at.v, PAGE_SIZE), apic = hw_rdmsr(MSR_IA32_APIC_BASE);
-    return page != (apic & APIC_BASE_ADDRESS_MASK) &&
-           !(machine.hook.written && page == machine.hook.page.v);
+    uint64_t page = ALIGN_DOWN(at.v, PAGE_SIZE);
+    return !is_apic(page) && !(machine.hook.written && page == machine.hook.page.v);
 }
 
 bool guest_is_usable(gpa_t at, uint64_t bytes)
@@ -49,13 +53,13 @@ bool guest_is_usable(gpa_t at, uint64_t bytes)
 /* What firmware keeps for itself is no RAM in the map, but is cached. */
 bool guest_is_quiet(gpa_t at, uint64_t bytes)
 {
-    uint64_t page = ALIGN_DOWN(at.v, PAGE_SIZE), apic = hw_rdmsr(MSR_IA32_APIC_BASE);
-    uint8_t type = mtrr_type(&machine.mtrr, at.v);
-    if (page == (apic & APIC_BASE_ADDRESS_MASK))
+    uint64_t page = ALIGN_DOWN(at.v, PAGE_SIZE);
+    if (is_apic(page))
         return false;
     if (page < MIB(1))
         return page < VGA_BASE || page >= VGA_END;
-    return (page >= GIB(4) - FLASH_BYTES && page < GIB(4)) || type >= MEMORY_TYPE_WT ||
+    return (page >= GIB(4) - FLASH_BYTES && page < GIB(4)) ||
+           mtrr_type(&machine.mtrr, at.v) >= MEMORY_TYPE_WT ||
            memory_map_holds_ram(machine.map, at.v, at.v + bytes);
 }
 
