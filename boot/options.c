@@ -53,7 +53,7 @@ static bool read_baud(struct word word, uint32_t *out)
            OPTIONS_UART_CLOCK / *out <= UART_MAX_DIVISOR;
 }
 
-static bool read_serial(struct word value, struct options *out)
+static bool read_uart(struct word value, uint16_t *uart, uint32_t *rate)
 {
     static const struct choice ports[] = {{"com1", 0x3F8}, {"com2", 0x2F8}, {"none", 0}};
     struct word name, rest;
@@ -63,8 +63,58 @@ static bool read_serial(struct word value, struct options *out)
         return false;
     if (has_baud && (port == 0 || !read_baud(rest, &baud)))
         return false;
-    out->serial_port = (uint16_t)port;
-    out->serial_baud = baud;
+    *uart = (uint16_t)port;
+    *rate = baud;
+    return true;
+}
+
+static bool read_serial(struct word value, struct options *out)
+{
+    return read_uart(value, &out->serial_port, &out->serial_baud);
+}
+
+static bool read_debug(struct word value, struct options *out)
+{
+    return read_uart(value, &out->debug_port, &out->debug_baud);
+}
+
+static bool read_console(struct word value, struct options *out)
+{
+    static const struct choice ways[] = {
+        {"shared", CONSOLE_SHARED}, {"watched", CONSOLE_WATCHED}, {"own", CONSOLE_OWN}};
+    uint32_t way;
+    if (!CHOOSE(value, ways, &way))
+        return false;
+    out->console = (enum option_console)way;
+    return true;
+}
+
+static bool read_stop(struct word value, struct options *out)
+{
+    static const struct choice events[] = {{"launch", STOP_AT_LAUNCH},
+                                           {"cpu", STOP_AT_CPU},
+                                           {"tfault", STOP_AT_TRIPLE_FAULT},
+                                           {"entry", STOP_AT_ENTRY_FAILURE},
+                                           {"nmi", STOP_AT_NMI}};
+    struct word name, rest = value;
+    uint32_t all = 0, event;
+    bool more = true;
+    while (more) {
+        more = word_cut(rest, ',', &name, &rest);
+        if (!CHOOSE(name, events, &event))
+            return false;
+        all |= event;
+    }
+    out->stop_at = all;
+    return true;
+}
+
+static bool read_panic(struct word value, struct options *out)
+{
+    uint64_t address;
+    if (!string_parse_u64(value.text, value.length, &address) || address == 0)
+        return false;
+    out->panic_address = address;
     return true;
 }
 
@@ -207,6 +257,18 @@ static const struct option_row {
      "whether CPUID and VMCALL tell the guest of Orlop (shown)", read_cpuid},
     {"disk", MAY, "disk[=0x80]", "start what the BIOS boots from this drive (its first hard disk)",
      read_disk},
+    {"debug", MUST, "debug=com1|com2|0xPORT|none[,baud]",
+     "a UART for the debugger alone, which the guest does not see (none)", read_debug},
+    {"console", MUST, "console=shared|watched|own",
+     "whose the UART of the log is: the guest's, the guest's with a key that breaks in, or Orlop's "
+     "(shared)",
+     read_console},
+    {"stop", MUST, "stop=launch|cpu|tfault|entry|nmi[,...]",
+     "what stops the guest for the debugger: its launch, each CPU's start, a triple fault, a VM "
+     "entry that fails, an NMI",
+     read_stop},
+    {"panic", MUST, "panic=ADDRESS", "stop the guest where it calls this function, its panic",
+     read_panic},
     {"probe", NO, "probe", "report what this machine can do, and start no guest", read_probe},
     {"exitcost", NO, "exitcost", "count the cost of each kind of exit (for measuring)",
      read_exitcost},
@@ -275,6 +337,7 @@ void options_parse(const char *line, struct options *out, struct option_complain
     memset(complaints, 0, sizeof(*complaints));
     *out = (struct options){.serial_port = 0x3F8,
                             .serial_baud = DEFAULT_BAUD,
+                            .debug_baud = DEFAULT_BAUD,
                             .log_level = LOG_INFO,
                             .on_stop = ON_STOP_HALT,
                             .serial_after = SERIAL_AFTER_LINES};

@@ -19,6 +19,14 @@ enum option_stop { ON_STOP_HALT, ON_STOP_REBOOT, ON_STOP_POWEROFF };
 enum option_serial_after { SERIAL_AFTER_LINES, SERIAL_AFTER_PANIC };
 enum option_sipi { SIPI_AUTO, SIPI_WFS, SIPI_ICR };
 enum option_cpuid { CPUID_SHOWN, CPUID_HIDDEN };
+enum option_console { CONSOLE_SHARED, CONSOLE_WATCHED, CONSOLE_OWN };
+enum option_stop_at { /* bits: what breaks into the debugger by itself */
+                      STOP_AT_LAUNCH = 1,
+                      STOP_AT_CPU = 2,
+                      STOP_AT_TRIPLE_FAULT = 4,
+                      STOP_AT_ENTRY_FAILURE = 8,
+                      STOP_AT_NMI = 16
+};
 enum option_fault {
     DEBUG_FAULT_NONE,
     DEBUG_FAULT_DIVIDE,
@@ -39,8 +47,13 @@ struct options {
     enum option_cpuid cpuid;
     bool disk; /* the guest is what the BIOS boots from `disk_drive` */
     uint8_t disk_drive;
-    bool exitcost;                 /* the measuring entry stub counts the cost of each exit */
-    bool probe;                    /* only report what the machine can do */
+    uint16_t debug_port; /* the UART that is the debugger's alone, 0 for none */
+    uint32_t debug_baud;
+    enum option_console console; /* who has the UART of the log once the guest runs */
+    uint32_t stop_at;            /* enum option_stop_at */
+    uint64_t panic_address;      /* the linear address of the guest's panic function, 0 for none */
+    bool exitcost;               /* the measuring entry stub counts the cost of each exit */
+    bool probe;                  /* only report what the machine can do */
     enum option_fault debug_fault; /* for tests: a fault in Orlop itself, or a check ... */
     bool debug_fault_on_ap;        /* ... on the first AP instead of the BSP ... */
     bool debug_fault_after_launch; /* ... at the guest's first exit instead of before launch */

@@ -4,7 +4,8 @@
 #include "base/hw.h"
 
 enum uart_register {
-    UART_THR = 0, /* write; reading it would be RBR and eat the guest's input */
+    UART_THR = 0, /* write */
+    UART_RBR = 0, /* read; on the guest's line that would eat its input */
     UART_DLL = 0, /* with LCR_DLAB */
     UART_IER = 1,
     UART_DLM = 1, /* with LCR_DLAB */
@@ -30,6 +31,9 @@ enum uart_register {
 #define MSR_CTS      0x10
 #define MSR_DCD      0x80
 #define MSR_LINES    0xF0
+#define LSR_DR       0x01
+#define LSR_DAMAGED  0x0C /* the byte that is next: parity, framing */
+#define LSR_BREAK    0x10
 #define LSR_ERRORS   0x1E
 #define LSR_THRE     0x20
 #define LSR_TEMT     0x40
@@ -223,6 +227,25 @@ void uart_write(struct uart *uart, const char *text, size_t length)
             after_return = false;
         }
     }
+}
+
+/* A BREAK is a byte of zeroes with an error of its own, and is looked at before its framing. */
+int uart_try_read(struct uart *uart)
+{
+    if (!uart->present)
+        return UART_NOTHING;
+    for (unsigned i = 0; i < FIFO_BYTES; i++) {
+        uint8_t status = get(uart, UART_LSR);
+        uart->lost_status |= status & LSR_ERRORS;
+        if (!(status & LSR_DR) || status == FLOATING)
+            return UART_NOTHING;
+        uint8_t byte = get(uart, UART_RBR);
+        if (status & LSR_BREAK)
+            return UART_BREAK;
+        if (!(status & LSR_DAMAGED))
+            return byte;
+    }
+    return UART_NOTHING;
 }
 
 bool uart_borrow(struct uart *uart, struct uart_saved *saved)

@@ -51,6 +51,14 @@ void uart_write(struct uart *uart, const char *text, size_t length);
  */
 size_t uart_try_write(struct uart *uart, const char *text, size_t length);
 
+/* What uart_try_read() gives besides a byte. */
+#define UART_NOTHING (-1)
+#define UART_BREAK   256 /* the line was held at 0 for longer than a character */
+
+/* The next byte that has come, without waiting. Bytes with an error are dropped; how many came too
+ * fast is not known. */
+int uart_try_read(struct uart *uart);
+
 /* Takes over the guest's line, whatever state it is in, after the guest's last byte has left.
  * False: absent, stuck, or still sending after 100,000 polls (about 0.1 s; nothing but LSR was
  * touched, try again later). After true, write and call uart_return. */

@@ -19,6 +19,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
     CHECK(options.serial_port == 0 || options.serial_port >= 0x100);
     CHECK(options.serial_port % 8 == 0);
     CHECK(options.serial_baud >= 2 && OPTIONS_UART_CLOCK % options.serial_baud == 0);
+    CHECK(options.debug_port == 0 || options.debug_port >= 0x100);
+    CHECK(options.debug_baud >= 2 && OPTIONS_UART_CLOCK % options.debug_baud == 0);
+    CHECK(options.console <= CONSOLE_OWN && options.stop_at < STOP_AT_NMI * 2);
     CHECK(options.log_level <= LOG_DEBUG);
     CHECK(options.cpus <= OPTIONS_MAX_CPUS);
     CHECK(options.on_stop <= ON_STOP_POWEROFF);

@@ -289,7 +289,7 @@ static void every_row_describes_itself(void **state)
         assert_true(strlen(usage) > 0 && strlen(help) > 0);
         rows++;
     }
-    assert_int_equal(rows, 11);
+    assert_int_equal(rows, 15);
 }
 
 /* The model is the C library's strtok. */
@@ -324,9 +324,10 @@ static void any_text_keeps_the_limits(void **state)
 {
     (void)state;
     static const char *const pieces[] = {
-        "serial", "log",  "cpus",   "on_stop", "debug_fault", "probe", "=",    "=",  ",",
-        " ",      "com1", "0x",     "3f8",     "115200",      "9600",  "halt", "ap", "boot",
-        "reboot", "page", "divide", "guest",   "bsp",         "none",  "1",    "\t", "\xFF"};
+        "serial", "log",     "cpus", "on_stop", "debug_fault", "probe", "=",      "=",    ",",
+        " ",      "com1",    "0x",   "3f8",     "115200",      "9600",  "halt",   "ap",   "boot",
+        "debug",  "console", "stop", "panic",   "launch",      "own",   "reboot", "page", "divide",
+        "guest",  "bsp",     "none", "1",       "\t",          "\xFF"};
     char line[256];
     random_seed(0x0B710);
     quiet_start();
@@ -358,10 +359,63 @@ static void disk_is_a_drive_of_the_bios(void **state)
     assert_bad("disk=sda");
 }
 
+static void debug_is_a_uart(void **state)
+{
+    (void)state;
+    assert_clean("");
+    assert_int_equal(options.debug_port, 0);
+    assert_int_equal(options.debug_baud, 115200);
+    assert_clean("debug=com2");
+    assert_int_equal(options.debug_port, 0x2F8);
+    assert_int_equal(options.serial_port, 0x3F8);
+    assert_clean("debug=0x3e8,9600");
+    assert_int_equal(options.debug_port, 0x3E8);
+    assert_int_equal(options.debug_baud, 9600);
+    assert_clean("debug=none");
+    ASSERT_ALL_BAD("debug", "debug=", "debug=com9", "debug=760", "debug=com2,7", "debug=none,9600");
+}
+
+static void console_has_three_owners(void **state)
+{
+    (void)state;
+    assert_clean("");
+    assert_int_equal(options.console, CONSOLE_SHARED);
+    assert_clean("console=watched");
+    assert_int_equal(options.console, CONSOLE_WATCHED);
+    assert_clean("console=own");
+    assert_int_equal(options.console, CONSOLE_OWN);
+    ASSERT_ALL_BAD("console", "console=", "console=guest", "console=own,watched");
+}
+
+static void stop_takes_several_events(void **state)
+{
+    (void)state;
+    assert_clean("");
+    assert_int_equal(options.stop_at, 0);
+    assert_clean("stop=tfault");
+    assert_int_equal(options.stop_at, STOP_AT_TRIPLE_FAULT);
+    assert_clean("stop=launch,cpu,entry,nmi");
+    assert_int_equal(options.stop_at,
+                     STOP_AT_LAUNCH | STOP_AT_CPU | STOP_AT_ENTRY_FAILURE | STOP_AT_NMI);
+    ASSERT_ALL_BAD("stop", "stop=", "stop=launch,", "stop=,cpu", "stop=launch,reset");
+}
+
+static void panic_is_an_address(void **state)
+{
+    (void)state;
+    assert_clean("panic=0xffffffff81000000");
+    assert_true(options.panic_address == 0xffffffff81000000);
+    ASSERT_ALL_BAD("panic", "panic=", "panic=0", "panic=panic", "panic=0x10000000000000000");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(disk_is_a_drive_of_the_bios),
+        cmocka_unit_test(debug_is_a_uart),
+        cmocka_unit_test(console_has_three_owners),
+        cmocka_unit_test(stop_takes_several_events),
+        cmocka_unit_test(panic_is_an_address),
         cmocka_unit_test(an_empty_line_gives_the_documented_defaults),
         cmocka_unit_test(serial_takes_names_ports_and_rates),
         cmocka_unit_test(log_takes_the_four_levels),

@@ -24,6 +24,9 @@ static struct {
     bool fifo_on;
     uint8_t queue[16]; /* behind the shift register */
     unsigned queued, received, ticks_left;
+    struct {
+        uint8_t byte, errors;
+    } input[17];           /* the first `received` wait to be read */
     bool shifting, frozen; /* frozen: nothing leaves any more */
     uint8_t shift;
     uint16_t shift_divisor;
@@ -97,11 +100,24 @@ static uint8_t read_iir(void)
     return fifo | 2;
 }
 
+static uint8_t read_rbr(void)
+{
+    uint8_t byte = u.input[0].byte;
+    u.input_reads++;
+    if (u.received) {
+        u.received--;
+        memmove(&u.input[0], &u.input[1], sizeof(u.input) - sizeof(u.input[0]));
+    }
+    return byte;
+}
+
 static uint8_t read_lsr(void)
 {
     uint8_t value = (u.queued == 0 ? 0x20 : 0) | (u.queued == 0 && !u.shifting ? 0x40 : 0) |
-                    (u.received != 0 ? 1 : 0) | u.errors;
+                    (u.received != 0 ? 1 : 0) | u.errors |
+                    (u.received != 0 ? u.input[0].errors : 0);
     u.errors = 0;
+    u.input[0].errors = 0;
     return value;
 }
 
@@ -125,8 +141,7 @@ uint32_t fake_in(uint16_t port, unsigned bytes)
         return u.memory[port - PORT];
     switch (port - PORT) {
     case 0:
-        u.input_reads += !dlab;
-        return dlab ? u.divisor & 0xFF : 0;
+        return dlab ? u.divisor & 0xFF : read_rbr();
     case 1:
         return dlab ? u.divisor >> 8 : u.ier;
     case 2:
@@ -370,6 +385,50 @@ static void what_the_firmware_sends_is_let_out_before_and_its_state_put_back_aft
         assert_int_equal(u.fifo_on, fifo != 0);
         assert_int_equal(u.received, fifo ? 3 : 0); /* turning the FIFO on empties it */
     }
+}
+
+static void receive(uint8_t byte, uint8_t errors)
+{
+    u.input[u.received].byte = byte;
+    u.input[u.received++].errors = errors;
+}
+
+static void what_comes_is_read_once_and_in_order(void **state)
+{
+    (void)state;
+    struct uart uart;
+    plug_in(FULL_16550A);
+    assert_int_equal(uart_probe_and_init(&uart, PORT, 115200), ERROR_NONE);
+    assert_int_equal(uart_try_read(&uart), UART_NOTHING);
+    receive('a', 0);
+    receive(0xFF, 0x02); /* one before it was lost */
+    receive('x', 0x04);  /* parity: dropped */
+    receive('x', 0x08);  /* framing: dropped */
+    receive('b', 0);
+    receive(0, 0x18);
+    receive('c', 0);
+    assert_int_equal(uart_try_read(&uart), 'a');
+    assert_int_equal(uart_try_read(&uart), 0xFF);
+    assert_int_equal(uart_try_read(&uart), 'b');
+    assert_int_equal(uart_try_read(&uart), UART_BREAK);
+    assert_int_equal(uart_try_read(&uart), 'c');
+    assert_int_equal(uart_try_read(&uart), UART_NOTHING);
+    assert_int_equal(uart.lost_status, 0x1E);
+    assert_int_equal(u.input_reads, 7);
+}
+
+static void nothing_comes_from_a_line_that_is_not_there(void **state)
+{
+    (void)state;
+    struct uart uart;
+    plug_in(ABSENT);
+    assert_int_equal(uart_probe_and_init(&uart, PORT, 115200), ERROR_NOT_FOUND);
+    assert_int_equal(uart_try_read(&uart), UART_NOTHING);
+    plug_in(FULL_16550A);
+    assert_int_equal(uart_probe_and_init(&uart, PORT, 115200), ERROR_NONE);
+    u.kind = ABSENT; /* switched off later: all bits are ones, for ever */
+    assert_int_equal(uart_try_read(&uart), UART_NOTHING);
+    assert_int_equal(u.input_reads, 0);
 }
 
 static void every_byte_leaves_in_order_with_cr_before_lf(void **state)
@@ -632,6 +691,8 @@ int main(void)
         cmocka_unit_test(impossible_ports_and_speeds_are_refused_untouched),
         cmocka_unit_test(a_uart_is_set_up),
         cmocka_unit_test(what_the_firmware_sends_is_let_out_before_and_its_state_put_back_after),
+        cmocka_unit_test(what_comes_is_read_once_and_in_order),
+        cmocka_unit_test(nothing_comes_from_a_line_that_is_not_there),
         cmocka_unit_test(every_byte_leaves_in_order_with_cr_before_lf),
         cmocka_unit_test(the_fifo_is_filled_at_each_poll_that_finds_it_empty),
         cmocka_unit_test(what_the_transmitter_takes_at_once_is_all_that_is_written),
