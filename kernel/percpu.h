@@ -40,6 +40,7 @@ enum percpu_state {
 #define ATTENTION_KICKED    BIT(5) /* an NMI of ours was taken, perhaps with one of the guest's */
 #define ATTENTION_TYPES     BIT(6) /* MTRRs may have changed: vmx/memory_types.h */
 #define ATTENTION_CHECK     BIT(7) /* a machine check came, and is the guest's */
+#define ATTENTION_DEBUG     BIT(8) /* an event for the debugger: vmx/debugging.h */
 
 struct cpu {
     struct cpu *self; /* GS:0 */
@@ -51,6 +52,8 @@ struct cpu {
     volatile uint32_t kicked; /* an NMI of ours is on its way: kernel/stop.c */
     volatile uint64_t stopped_generation;
     volatile uint32_t panicking;
+    void (*volatile errand)(void *argument); /* while it stands still: kernel/stop.h */
+    void *errand_argument;
     void (*leave)(
         struct cpu *cpu);     /* the next NMI of this CPU goes there, for good: vmx/unload.c */
     void *vcpu;               /* struct vmx_cpu, for vmx/entry.asm */

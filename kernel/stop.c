@@ -10,6 +10,7 @@
 
 #define FLIGHT_US  1000   /* many times what an NMI takes from CPU to CPU */
 #define SENDING_US 100000 /* what a sender takes, above a busy host too */
+#define ERRAND_US  1000000
 
 static uint32_t cpus = 1;
 static uint32_t running_cpu;
@@ -17,10 +18,13 @@ static volatile uint64_t generation; /* odd while a stop is in force */
 static volatile uint32_t requester_taken;
 static volatile bool write_back; /* the stop in force is a STOP_TYPES */
 static volatile bool panicking;  /* a stop that is never released */
+static struct cpu *volatile holder;
+static uint32_t nested; /* stops that the holder has asked for since */
 
 void stop_set_cpus(uint32_t count) { cpus = count; }
 uint32_t stop_cpus(void) { return cpus; }
 uint32_t stop_running_cpu(void) { return running_cpu; }
+struct cpu *stop_holder(void) { return holder; }
 
 void stop_publish(struct cpu *cpu, enum percpu_state state)
 {
@@ -75,16 +79,26 @@ void stop_apic_on(struct cpu *cpu)
     (void)change_kicked(cpu, KICK_SENT, 0);
 }
 
+static void run_errand(struct cpu *cpu)
+{
+    void (*errand)(void *argument) = __atomic_load_n(&cpu->errand, __ATOMIC_ACQUIRE);
+    if (!errand)
+        return;
+    errand(cpu->errand_argument);
+    __atomic_store_n(&cpu->errand, NULL, __ATOMIC_RELEASE);
+}
+
 void stop_serve(struct cpu *cpu)
 {
     __atomic_and_fetch(&cpu->attention, ~(uint32_t)ATTENTION_STOP, __ATOMIC_SEQ_CST);
     uint32_t before = cpu->state;
-    while (in_force()) {
+    while (in_force() && (panicking || holder != cpu)) {
         uint64_t now = generation;
         if (write_back && cpu->stopped_generation != now)
             hw_wbinvd();
         cpu->stopped_generation = now;
         __atomic_store_n(&cpu->state, CPU_STOPPED, __ATOMIC_SEQ_CST);
+        run_errand(cpu);
         hw_pause();
     }
     __atomic_store_n(&cpu->state, before, __ATOMIC_SEQ_CST);
@@ -112,24 +126,43 @@ static uint32_t count_running(const struct cpu *self)
     return running;
 }
 
-/* One request at a time. Whoever comes second stands still for the first. */
-static void take_request(struct cpu *self)
+/* One request at a time. Whoever comes second stands still for the first, which may make it the
+ * holder instead: false. */
+static bool take_request(struct cpu *self)
 {
     while (__atomic_exchange_n(&requester_taken, 1, __ATOMIC_SEQ_CST) != 0) {
+        if (holder == self)
+            return false;
         stop_serve(self);
         hw_pause();
     }
+    holder = self;
+    return true;
+}
+
+static void write_caches_back(void *argument)
+{
+    (void)argument;
+    hw_wbinvd();
+}
+
+/* The guest runs on the holder alone, and wants what needs a stop. */
+static uint32_t stop_within(struct cpu *self, enum stop_reason reason)
+{
+    nested++;
+    for (uint32_t i = 0; i < cpus && reason == STOP_TYPES; i++)
+        if (percpu_get(i)->state == CPU_STOPPED)
+            (void)!stop_run_on(percpu_get(i), write_caches_back, NULL);
+    return count_running(self);
 }
 
 uint32_t stop_all(enum stop_reason reason, uint64_t bound_us)
 {
     struct cpu *self = this_cpu();
-    if (cpus == 1)
-        return 0;
     if (reason == STOP_PANIC)
         panicking = true;
-    else
-        take_request(self);
+    else if (!take_request(self))
+        return stop_within(self, reason);
     write_back = reason == STOP_TYPES;
     __atomic_or_fetch(&generation, 1, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < cpus; i++) {
@@ -145,8 +178,35 @@ uint32_t stop_all(enum stop_reason reason, uint64_t bound_us)
     return count_running(self);
 }
 
+bool stop_run_on(struct cpu *cpu, void (*errand)(void *argument), void *argument)
+{
+    if (cpu == this_cpu()) {
+        errand(argument);
+        return true;
+    }
+    if (cpu->state != CPU_STOPPED || cpu->stopped_generation != generation || cpu->errand)
+        return false;
+    cpu->errand_argument = argument;
+    __atomic_store_n(&cpu->errand, errand, __ATOMIC_RELEASE);
+    uint64_t start = hw_rdtsc(), bound = ERRAND_US * time_tsc_per_us();
+    while (__atomic_load_n(&cpu->errand, __ATOMIC_ACQUIRE) && hw_rdtsc() - start < bound)
+        hw_pause();
+    return !cpu->errand;
+}
+
+void stop_hand_over(struct cpu *to)
+{
+    __atomic_store_n(&holder, to, __ATOMIC_SEQ_CST);
+    stop_serve(this_cpu());
+}
+
 void stop_release(void)
 {
+    if (nested) {
+        nested--;
+        return;
+    }
+    holder = NULL;
     __atomic_store_n(&generation, (generation | 1) + 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&requester_taken, 0, __ATOMIC_SEQ_CST);
 }

@@ -27,6 +27,19 @@ uint32_t stop_cpus(void);
 uint32_t stop_all(enum stop_reason reason, uint64_t bound_us);
 void stop_release(void);
 
+/* The CPU that holds the stop, or NULL. It may run its guest while the others stand still. Within
+ * that, stop_all() and stop_release() do nothing: all stand still already. */
+struct cpu *stop_holder(void);
+
+/* With the stop held: have a CPU run `errand`, and wait. False: it stands where it cannot, in
+ * wait-for-SIPI for one, or does not come back within a second. On the holder itself it just runs.
+ */
+MUST_CHECK bool stop_run_on(struct cpu *cpu, void (*errand)(void *argument), void *argument);
+
+/* Make another CPU, which has stopped, the holder: it leaves stop_serve(), while this one stands
+ * still with the others, and comes back when it is let go, or is made the holder again. */
+void stop_hand_over(struct cpu *to);
+
 /* One of the CPUs that did not acknowledge the last stop_all(). */
 uint32_t stop_running_cpu(void);
 

@@ -143,9 +143,11 @@ static COLD void handle_odd_reason(struct vmx_cpu *vcpu, uint32_t reason)
         percpu_attend(vcpu->cpu, ATTENTION_CHECK);
         return; /* what was to be injected still is */
     }
-    if (reason & EXIT_REASON_ENTRY_FAILURE)
-        handle_entry_failure(vcpu);
-    handle_unexpected(vcpu);
+    if (reason & EXIT_REASON_ENTRY_FAILURE) {
+        (void)handle_entry_failure(vcpu); /* comes back where the debugger has put it right */
+        return;
+    }
+    (void)handle_unexpected(vcpu);
 }
 
 INLINE void remember(struct vmx_cpu *vcpu, uint64_t reason, uint64_t rip)
@@ -226,8 +228,10 @@ static bool makes_triple_fault(uint32_t vectoring, unsigned vector)
 void exit_inject(unsigned vector, uint32_t error_code)
 {
     uint32_t vectoring = vmcs_read(IDT_VECTORING_INFO);
-    if (makes_triple_fault(vectoring, vector))
-        handle_triple_fault(this_vmx_cpu());
+    if (makes_triple_fault(vectoring, vector)) {
+        (void)handle_triple_fault(this_vmx_cpu());
+        return;
+    }
     if (makes_double_fault(vectoring, vector)) {
         vector = EXCEPTION_DF;
         error_code = 0;

@@ -67,6 +67,23 @@ static void reset_apic(struct vmx_cpu *vcpu)
 }
 
 /* `vector` is NULL for the reset vector. */
+void debug_event(struct vmx_cpu *vcpu, enum debug_why why, uint64_t detail)
+{
+    if (!machine.debug.attend || vcpu->debug_why != DEBUG_NOTHING)
+        return;
+    vcpu->debug_detail = detail;
+    vcpu->debug_why = why;
+    percpu_attend(vcpu->cpu, ATTENTION_DEBUG);
+}
+
+bool debug_last_look(struct vmx_cpu *vcpu, enum debug_why why)
+{
+    if (!machine.debug.last_look || !machine.debug.last_look(vcpu, why))
+        return false;
+    debug_event(vcpu, why, 0);
+    return true;
+}
+
 static void start(struct vmx_cpu *vcpu, const uint8_t *vector)
 {
     struct reset_state state = reset_state_after_init(vmcs_read(CR0_READ_SHADOW), vcpu->signature);
@@ -78,6 +95,8 @@ static void start(struct vmx_cpu *vcpu, const uint8_t *vector)
     vmx_flush_linear(); /* paging is off at once: nothing of the old tables may be used */
     vmcs_write(PRIMARY_CONTROLS, machine.controls.primary);
     reset_apic(vcpu);
+    if (machine.debug.stop_at_start)
+        debug_event(vcpu, DEBUG_START, 0);
 }
 
 /* On the bare machine INIT gives the boot CPU to the firmware, which resets the machine or, where
@@ -226,7 +245,6 @@ static void note_nmis(struct vmx_cpu *vcpu, uint32_t why)
     vcpu->nmi_pending = 1;
 }
 
-/* Call this CPU back when the next line may be printed, or the MTRRs are to be looked at. */
 static void arm_timer(uint64_t us)
 {
     uint64_t shift = machine.caps.misc & VMX_MISC_TIMER_SHIFT_MASK;
@@ -246,6 +264,21 @@ enum exit_next handle_preemption_timer(struct vmx_cpu *vcpu)
 {
     percpu_attend(vcpu->cpu, ATTENTION_LOG | ATTENTION_TYPES);
     return NEXT_RETRY;
+}
+
+/* What this CPU does by the clock, and when it is to be called back; 0 is never. */
+static void attend_timer(struct vmx_cpu *vcpu, uint64_t us, uint32_t why)
+{
+    uint32_t number = vcpu->cpu->number;
+    bool looks = machine.debug.look && machine.debug.looker == number;
+    if (!(why & (ATTENTION_LOG | ATTENTION_TYPES)) || (number && !machine.debug.look))
+        return;
+    us = number ? 0 : min_u64(us - 1, log_drain_line() - 1) + 1;
+    if (looks) {
+        machine.debug.look(vcpu);
+        us = min_u64(us - 1, DEBUG_LOOK_US - 1) + 1;
+    }
+    arm_timer(us);
 }
 
 /* Everything that waits for this CPU. Called until nothing does. On its way into wait-for-SIPI it
@@ -270,14 +303,16 @@ void vmx_attend(struct vmx_cpu *vcpu)
     machine_check_provoke(vcpu);
     if (vcpu->nmi_pending)
         inject_nmi(vcpu);
-    uint64_t types_us = types_attend(vcpu, why & ATTENTION_TYPES);
-    if ((why & (ATTENTION_LOG | ATTENTION_TYPES)) && cpu->number == 0)
-        arm_timer(min_u64(log_drain_line() - 1, types_us - 1) + 1); /* 0 is never */
+    attend_timer(vcpu, types_attend(vcpu, why & ATTENTION_TYPES), why);
+    if (why & ATTENTION_DEBUG)
+        machine.debug.attend(vcpu);
 }
 
 /* The guest's own end: its processor is shown as it stands. */
 enum exit_next handle_triple_fault(struct vmx_cpu *vcpu)
 {
+    if (debug_last_look(vcpu, DEBUG_TRIPLE_FAULT))
+        return NEXT_RESUME;
     stop_guest("triple fault on cpu%u at CS:RIP %04x:%llx", vcpu->cpu->number,
                vmcs_read(GUEST_CS_SELECTOR), (unsigned long long)vmcs_read(GUEST_RIP));
 }

@@ -5,6 +5,7 @@
 #include "vmx/entry_now.h"
 #include "vmx/exit.h"
 #include "vmx/instruction_errors.h"
+#include "vmx/machine.h"
 #include "vmx/vmcs.h"
 
 #define SHOWN_EXITS 16
@@ -99,6 +100,8 @@ enum exit_next handle_entry_failure(struct vmx_cpu *vcpu)
     char rule[RULE_BYTES] = "";
     uint32_t reason = vmcs_read(EXIT_REASON) & EXIT_REASON_BASIC_MASK;
     uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);
+    if (debug_last_look(vcpu, DEBUG_ENTRY_FAILURE))
+        return NEXT_RESUME;
     if (reason == EXIT_REASON_ENTRY_FAILURE_GUEST_STATE)
         entry_now_text(ENTRY_GUEST, rule, sizeof(rule));
     panic("VM entry failed on cpu%u: %s, exit qualification %llu: %s%s%s", vcpu->cpu->number,

@@ -153,8 +153,9 @@ enum exit_next hypercall(struct vmx_cpu *vcpu)
     if (machine.hidden)
         return NEXT_UD;
     if (number == ORLOP_CALL_DEBUGGER) {
-        vcpu->registers.rax = (uint64_t)(machine.debugger ? 0 : ORLOP_ERROR_NOT_CONFIGURED);
-        return machine.debugger ? machine.debugger(vcpu) : NEXT_ADVANCE;
+        vcpu->registers.rax = (uint64_t)(machine.debug.attend ? 0 : ORLOP_ERROR_NOT_CONFIGURED);
+        debug_event(vcpu, DEBUG_HYPERCALL, 0);
+        return NEXT_ADVANCE;
     }
     vcpu->registers.rax = (uint64_t)answer(vcpu, number);
     return NEXT_ADVANCE;

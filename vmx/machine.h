@@ -9,6 +9,7 @@
 #include "vcpu/cpuid_rules.h"
 #include "vcpu/msr_table.h"
 #include "vmx/choose.h"
+#include "vmx/debugging.h"
 #include "vmx/exit.h"
 #include "vmx/vmx_cpu.h"
 
@@ -54,9 +55,7 @@ struct machine {
     bool hidden;                  /* `cpuid=hidden` */
     uint64_t quick_call;          /* ORLOP_CALL_VERSION; hidden: what no number of 32 bits is */
     const struct memory_map *map; /* the guest's, while it runs */
-    /* The guest asks for the debugger (include/orlop_abi.h): registered as `hook` is, NULL for
-     * none. RAX holds the result already. */
-    enum exit_next (*debugger)(struct vmx_cpu *vcpu);
+    struct machine_debug debug;
     bool measure_exits;               /* `exitcost` */
     volatile uint64_t ept_generation; /* raised when the EPT's old entries must not be used */
 };

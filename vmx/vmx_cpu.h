@@ -56,6 +56,10 @@ struct vmx_cpu {
     gpa_t leave_frame;              /* ... and physical; 0: none */
     uint32_t leave_icr_high;        /* the guest's */
 
+    /* For the debugger (vmx/debugging.h): what has happened, and what it has told this CPU. */
+    uint32_t debug_why;
+    uint64_t debug_detail, debug_generation;
+
     uint64_t exit_started; /* with `exitcost`: TSC of the exit, the sums, and the dearest */
     uint64_t exit_ticks[EXIT_REASON_COUNT];
 
