@@ -72,6 +72,7 @@ class Machine:
     memory_mib: int = 256
     cpu: str = ""               # the emulator's name of a model; empty: the usual one
     serial_port: int = 1        # the COM port that the line is on; 0: no UART at all
+    debug_port: int = 0         # the COM port of a debugger of its own; 0: none
     disk: pathlib.Path = None   # a raw image; the ISO stays the boot device, where there is one
     disk_writable: bool = False # what is written is in the image afterwards; else nowhere
     real_time: bool = False     # for people: an idle guest waits; for tests time is a count
@@ -99,10 +100,12 @@ class Emulator:
         self.folder = pathlib.Path(folder)
         self.process = None
         self.serial = None
+        self.debug = None
         self.stopped_by_us = False
 
     def command(self, ports):
-        """The command line. ports: TCP ports that we listen on: {"serial": N, "control": N}."""
+        """The command line. ports: TCP ports that we listen on: {"serial": N, "control": N}
+        and so on."""
         raise NotImplementedError
 
     def outcome(self):
@@ -117,7 +120,12 @@ class Emulator:
         """Called with the connections that are not the serial line."""
 
     def channels(self):
-        return ["serial"] if self.machine.serial_port else []
+        return list(self.lines())
+
+    def lines(self):
+        """Which COM port leads to which channel."""
+        ports = {"serial": self.machine.serial_port, "debug": self.machine.debug_port}
+        return {channel: port for channel, port in ports.items() if port}
 
     def command_text(self):
         return shlex.join(self.arguments)
@@ -138,6 +146,7 @@ class Emulator:
                     start_new_session=True, preexec_fn=_die_with_parent)
             connections = self._accept(listeners)
             self.serial = connections.pop("serial", None)
+            self.debug = connections.pop("debug", None)
             self._connected(connections)
         except BaseException:
             self.stop()
@@ -177,8 +186,9 @@ class Emulator:
                     break
                 except subprocess.TimeoutExpired:
                     continue
-        if self.serial is not None:
-            self.serial.close()
+        for line in (self.serial, self.debug):
+            if line is not None:
+                line.close()
 
     def wait(self):
         """After the line was closed: waits for the process, which must end by itself now."""
@@ -252,10 +262,11 @@ class Bochs(Emulator):
         if machine.disk:
             mode = "flat" if machine.disk_writable else f"volatile, journal={DISK_JOURNAL}"
             lines.append(f"ata0-master: type=disk, path={machine.disk.resolve()}, mode={mode}")
+        channels = {port: channel for channel, port in self.lines().items()}
         for port in (1, 2):
-            if port == machine.serial_port:
+            if port in channels:
                 lines.append(f"com{port}: enabled=1, mode=socket-client, "
-                             f"dev=127.0.0.1:{ports['serial']}")
+                             f"dev=127.0.0.1:{ports[channels[port]]}")
             else:
                 lines.append(f"com{port}: enabled=0")
         return "\n".join([*lines, *machine.extra]) + "\n"
@@ -374,9 +385,9 @@ class PackagedBochs(Bochs):
     program = "bochs"
 
 
-def qemu_arguments(machine, line, control, kvm):
-    """What QEMU is called with. line, control: what the serial line and the control channel are
-    connected to, as -chardev has it."""
+def qemu_arguments(machine, line, control, kvm, debug=""):
+    """What QEMU is called with. line, control, debug: what the serial line, the control channel and
+    the debugger's port are connected to, as -chardev has it."""
     arguments = [
         "-machine", f"pc,accel={'kvm' if kvm else 'tcg'}",
         "-cpu", machine.cpu or ("host" if kvm else "max"),
@@ -392,9 +403,11 @@ def qemu_arguments(machine, line, control, kvm):
         kept = "off" if machine.disk_writable else "on"
         arguments += ["-drive", f"file={machine.disk.resolve()},format=raw,if=ide,index=0,"
                       f"snapshot={kept}"]
-    if machine.serial_port:
-        arguments += ["-chardev", f"{line},id=line", "-device",
-                      f"isa-serial,index={machine.serial_port - 1},chardev=line"]
+    for name, port, chardev in (("line", machine.serial_port, line),
+                                ("debug", machine.debug_port, debug)):
+        if port:
+            arguments += ["-chardev", f"{chardev},id={name}", "-device",
+                          f"isa-serial,index={port - 1},chardev={name}"]
     return [*arguments, *machine.extra]
 
 
@@ -444,9 +457,9 @@ class Qemu(Emulator):
         return [*super().channels(), "control"]
 
     def command(self, ports):
-        line, control = (f"socket,host=127.0.0.1,port={ports[name]}" if name in ports else ""
-                         for name in ("serial", "control"))
-        return [self.program, *qemu_arguments(self.machine, line, control, self.kvm)]
+        line, control, debug = (f"socket,host=127.0.0.1,port={ports[name]}" if name in ports else ""
+                                for name in ("serial", "control", "debug"))
+        return [self.program, *qemu_arguments(self.machine, line, control, self.kvm, debug)]
 
     def _connected(self, connections):
         self.control = connections["control"]

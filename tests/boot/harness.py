@@ -12,9 +12,14 @@ import pathlib
 import re
 import select
 import shutil
+import socket
+import threading
 import time
 import tomllib
 
+from pexpect import fdpexpect
+
+from debug_line import LOG_FILE, DebugLine
 from emulators import BUILT_BOCHS, Bochs, End, Machine, Network, PackagedBochs, Qemu
 from make_iso import (make_bare_linux_iso, make_bare_multiboot_iso, make_chainloader_iso,
                       make_direct_iso)
@@ -28,6 +33,7 @@ QUIET_SECONDS = 6   # after the last word of the row's end, an expected line sti
 SLOW_FACTOR = 3     # what a Bochs before FAST_BOCHS may take longer: so much longer are its limits
 FAST_BOCHS = 3
 TAIL_LINES = 40
+SERIAL_LOG = "serial.log"
 
 REFUSED = re.compile(r"orlop: refused:")
 PANIC = re.compile(r"orlop: panic:")
@@ -73,6 +79,8 @@ class Case:
     cpus: int = 1
     memory: int = 256
     serial_port: int = 1
+    debug_port: int = 0
+    debug_keys: list = dataclasses.field(default_factory=list)
     timeout: int = 60
     expect: list = dataclasses.field(default_factory=list)
     also: list = dataclasses.field(default_factory=list)
@@ -112,13 +120,18 @@ class Case:
             raise ValueError(f"{self.name}: only QEMU is on a network of the host's")
         if self.bios and self.emulator != "bochs":
             raise ValueError(f"{self.name}: only Bochs is given another BIOS")
+        if self.debug_port and (self.emulator == "nest" or self.debug_port == self.serial_port):
+            raise ValueError(f"{self.name}: the debugger has a port of its own, of Bochs or QEMU")
+        if self.debug_keys and not self.debug_port:
+            raise ValueError(f"{self.name}: keys for no port")
         if self.bare and not (self.modules or self.disk):
             raise ValueError(f"{self.name}: no guest whose lines could be compared")
         if self.chainload and not (self.disk and (self.bare or self.without_orlop)):
             raise ValueError(f"{self.name}: GRUB's chainloader starts the disk of a bare run")
         if not (self.expect or self.also or self.screen or self.bare) and self.serial_port:
             raise ValueError(f"{self.name}: expects nothing of the line, so it proves nothing")
-        for pattern in [*self.expect, *self.also, *self.forbid, *self.screen, *self.bare_except]:
+        for pattern in [*self.expect, *self.also, *self.forbid, *self.screen, *self.bare_except,
+                        *(pattern for pattern, _ in self.debug_keys)]:
             re.compile(pattern)
 
 
@@ -182,6 +195,24 @@ def _fill(fields, cpus):
     return fields
 
 
+class Dialogue:
+    """What is typed on the debugger's port, each text when its pattern has come after what the one
+    before it found."""
+
+    def __init__(self, keys):
+        self.keys = list(keys)
+        self.text = ""
+
+    def feed(self, data):
+        """The keys for this piece."""
+        self.text += data.decode("utf-8", errors="replace")
+        typed = ""
+        while self.keys and (found := re.search(self.keys[0][0], self.text)):
+            self.text = self.text[found.end():]
+            typed += self.keys.pop(0)[1]
+        return typed.encode()
+
+
 class Watch:
     """Holds the lines so far against one row."""
 
@@ -191,6 +222,7 @@ class Watch:
         self.in_order = case.repeat * list(map(re.compile, case.expect))
         self.any_order = list(map(re.compile, case.also))
         self.keys = case.repeat * [(re.compile(pattern), text) for pattern, text in case.keys]
+        self.dialogue = Dialogue(case.debug_keys)
         self.lines = []
         self.problem = ""
         self.last_word_said = False
@@ -238,10 +270,14 @@ class Watch:
         missing = [pattern.pattern for pattern in [*self.in_order, *self.any_order]]
         if self.last_word and not self.last_word_said:
             missing.append(self.last_word.pattern)
-        return missing
+        return missing + [f"{pattern} (on the debugger's port)" for pattern, _ in self.dialogue.keys]
 
     def all_said(self):
         return not self.missing() and not self.keys
+
+    def partial(self):
+        """The line that has not ended yet."""
+        return self._partial
 
 
 def _module(text):
@@ -297,7 +333,7 @@ def _machine(case, folder):
         make_direct_iso(iso, BUILD / case.elf, case.options, [_module(m) for m in case.modules])
     return Machine(iso, case.cpus, case.memory, case.cpu, case.serial_port, linux=is_linux(case),
                    network=network, bios=ROOT / case.bios if case.bios else None,
-                   disk=ROOT / case.disk if case.disk else None,
+                   disk=ROOT / case.disk if case.disk else None, debug_port=case.debug_port,
                    screen=bool(case.screen or case.screen_keys), extra=case.extra)
 
 
@@ -308,8 +344,8 @@ def _fail(case, watch, emulator, reason):
         parts.append("not said: " + "\n          ".join(missing))
     parts.append(f"--- the end of the line (all of it: build/test/{case.name}.log)")
     parts += watch.lines[-TAIL_LINES:] or ["(nothing)"]
-    if watch._partial:
-        parts.append(watch._partial)
+    if watch.partial():
+        parts.append(watch.partial())
     if emulator.machine.screen and case.emulator == "bochs":
         parts.append(f"--- the screen\n{emulator.screen_text()}")
     emulator_said = emulator.log_tail()
@@ -333,19 +369,122 @@ def boot(case, folder):
     emulator = emulator_of(case)(_machine(case, folder), folder)
     watch = Watch(case)
     try:
-        with emulator, open(folder / "serial.log", "wb") as log:
-            reason = _follow(case, emulator, watch, log)
+        with emulator, open(folder / SERIAL_LOG, "wb") as log, open(folder / LOG_FILE, "wb") as debug:
+            reason = _follow(case, emulator, watch, log, debug if case.debug_port else None)
             if reason:
                 _fail(case, watch, emulator, reason)
     finally:
-        LOGS.mkdir(parents=True, exist_ok=True)
-        if (folder / "serial.log").exists():
-            shutil.copyfile(folder / "serial.log", LOGS / f"{case.name}.log")
+        _keep_logs(case, folder)
     return watch.lines
 
 
-def _follow(case, emulator, watch, log):
-    """Reads the line to the row's end. Says what went wrong, "" if nothing did."""
+def _keep_logs(case, folder):
+    LOGS.mkdir(parents=True, exist_ok=True)
+    for name, kept in ((SERIAL_LOG, f"{case.name}.log"), (LOG_FILE, f"{case.name}.debug.log")):
+        if (folder / name).exists() and (name != LOG_FILE or case.debug_port):
+            shutil.copyfile(folder / name, LOGS / kept)
+
+
+class Talk:
+    """A row's machine with which a test function talks; a context manager. Where the row names a
+    port for a debugger, `debug` is a pexpect on it, or it is free for `gdb -ex 'target remote
+    ADDRESS'` with .address, while the serial line is logged and held against the row by a thread.
+    Where it names none, the pexpect is on the serial line, for both."""
+
+    def __init__(self, case, folder):
+        self.case, self.folder = case, pathlib.Path(folder)
+        self.emulator = emulator_of(case)(_machine(case, self.folder), self.folder)
+        self.watch = Watch(case)
+        self.patience = patience(self.emulator.version())
+        self.relay = self.reason = None
+        self._pexpect = self._connection = None
+        self._ended = threading.Event()
+
+    def __enter__(self):
+        try:
+            self.emulator.start()
+            self._log = open(self.folder / SERIAL_LOG, "wb")
+            if self.case.debug_port:
+                self.relay = DebugLine(self.emulator.debug, self.folder)
+                self._thread = threading.Thread(target=self._follow, daemon=True)
+                self._thread.start()
+        except BaseException:
+            self.emulator.stop()
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        self.hang_up()
+        self.emulator.stop()
+        if self.relay:
+            self._thread.join()
+            self.relay.close()
+        self._log.close()
+        _keep_logs(self.case, self.folder)
+        if kind is None and self.watch.problem:
+            _fail(self.case, self.watch, self.emulator, self.watch.problem)
+
+    @property
+    def address(self):
+        """What gdb's `target remote` takes."""
+        return f"127.0.0.1:{self.relay.port}"
+
+    @property
+    def debug(self):
+        """A pexpect on the debugger's port. What was said before is not in it."""
+        if not self._pexpect:
+            self._connection = self.emulator.serial
+            if self.relay:
+                self._connection = socket.create_connection(("127.0.0.1", self.relay.port))
+            self._pexpect = fdpexpect.fdspawn(self._connection.fileno(), use_poll=True,
+                                              timeout=30 * self.patience)
+            self._pexpect.logfile_read = None if self.relay else self._log
+            self._pexpect.delaybeforesend = None
+        return self._pexpect
+
+    def hang_up(self):
+        """Leaves the debugger's port, so that gdb may have it."""
+        if self._pexpect and self.relay:
+            self._connection.close()
+        self._pexpect = None
+
+    def type(self, text):
+        """On the serial line, where the debugger has a port of its own."""
+        self.emulator.serial.sendall(text.encode())
+
+    def wait_for(self, pattern, timeout=60):
+        """Until a line of the serial line has it, from the first on. Gives the line."""
+        deadline = time.monotonic() + timeout * self.patience
+        while True:
+            ended = self._ended.is_set()
+            for line in [*self.watch.lines, self.watch.partial()]:
+                if re.search(pattern, line):
+                    return line
+            if self.watch.problem or ended or time.monotonic() > deadline:
+                _fail(self.case, self.watch, self.emulator, self.reason or f"not said: {pattern}")
+            time.sleep(0.05)
+
+    def finish(self):
+        """Waits for the row's end, and judges it."""
+        self._ended.wait()
+        if self.reason:
+            _fail(self.case, self.watch, self.emulator, self.reason)
+        return self.watch.lines
+
+    def _follow(self):
+        try:
+            self.reason = _follow(self.case, self.emulator, self.watch, self._log)
+        except Exception as error:
+            self.reason = f"{type(error).__name__}: {error}"
+        finally:
+            self._ended.set()
+        while data := _receive(self.emulator):  # the machine may go on after the row's end
+            self._log.write(data)
+
+
+def _follow(case, emulator, watch, log, debug_log=None):
+    """Reads the line to the row's end, and the debugger's port where there is a log for it. Says what
+    went wrong, "" if nothing did."""
     factor = patience(emulator.version())
     limit, quiet = case.timeout * factor, QUIET_SECONDS * factor
     deadline = time.monotonic() + limit
@@ -357,8 +496,11 @@ def _follow(case, emulator, watch, log):
         if now > deadline:
             return f"time limit of {limit} s"
         if emulator.serial:
-            readable, _, _ = select.select([emulator.serial], [], [], 0.25)
-            data = _receive(emulator) if readable else None
+            lines = [emulator.serial, *([emulator.debug] if debug_log else [])]
+            readable, _, _ = select.select(lines, [], [], 0.25)
+            if emulator.debug in readable and not _answer(emulator.debug, watch.dialogue, debug_log):
+                debug_log = None
+            data = _receive(emulator) if emulator.serial in readable else None
         else:
             data = b"" if emulator.process.poll() is not None else None
             time.sleep(0 if data is not None else 0.1)  # no line: the process is all there is
@@ -386,10 +528,22 @@ def _follow(case, emulator, watch, log):
             return ""
 
 
+def _answer(port, dialogue, log):
+    """Reads the debugger's port and types on it. False at its end."""
+    try:
+        data = port.recv(65536)
+        port.sendall(dialogue.feed(data))
+    except ConnectionError:
+        data = b""
+    log.write(data)
+    log.flush()
+    return bool(data)
+
+
 def _receive(emulator):
     try:
         return emulator.serial.recv(65536)
-    except ConnectionError:
+    except OSError:  # the machine has just ended, or was ended
         return b""
 
 

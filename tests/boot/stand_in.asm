@@ -6,6 +6,7 @@
 ;   reset     resets the machine              panic     says that it panics, then waits
 ;   triple    triple-faults                   fault     says that the guest triple-faulted, then waits
 ;   echo      answers each key with "key XX"; "q" powers off
+;   debug     says "r" on COM2 and sends each key back there, with "key XX" on COM1; "q" powers off
 ;   hang      waits (also for any other word)
 ;
 ; nasm -f bin: the address tag of the header makes a linker unnecessary.
@@ -14,6 +15,7 @@
         bits    32
 
 COM1        equ 0x3f8
+COM2        equ 0x2f8
 TAG_END     equ 0
 TAG_COMMAND equ 1
 TAG_MODULE  equ 3
@@ -122,17 +124,30 @@ say_and_hang:
         call    print
         jmp     hang
 
+debug:
+        mov     word [keys_port], COM2
+        mov     dx, COM2 + 3
+        mov     al, 3
+        out     dx, al
+        mov     dx, COM2
+        mov     al, 'r'
+        out     dx, al
 echo:
         mov     esi, says_ready
         call    print
 .wait:
-        mov     dx, COM1 + 5
+        mov     dx, [keys_port]
+        add     dx, 5
         in      al, dx
         test    al, 1
         jz      .wait
-        mov     dx, COM1
+        mov     dx, [keys_port]
         in      al, dx
         mov     [key], al
+        cmp     dx, COM2
+        jne     .say
+        out     dx, al
+.say:
         mov     ah, al
         shr     al, 4
         call    digit
@@ -175,10 +190,11 @@ print:
         align   8
 actions:
         dd      'powe', poweroff, 'rese', reset, 'trip', triple, 'refu', refused, 'pani', panic
-        dd      'faul', fault, 'echo', echo, 0
+        dd      'faul', fault, 'echo', echo, 'debu', debug, 0
 no_idt: dw      0
         dd      0
 command: dd     greeting
+keys_port: dw   COM1
 key:    db      0
 
 greeting:     db 13, 10, '[0.000001] cpu0 stand-in: here', 13, 10, 0

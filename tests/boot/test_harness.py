@@ -1,10 +1,14 @@
 """The boot harness itself, with the stand-in in the place of Orlop: what must fail does fail."""
 
+import socket
+
 import pytest
 
+import debug_line
 import emulators
 import harness
-from harness import BootFailure, Case, Watch, boot, guest_lines, load_cases, skip_lines
+from debug_line import LOG_FILE
+from harness import BootFailure, Case, Talk, Watch, boot, guest_lines, load_cases, skip_lines
 
 EMULATORS = ["bochs", "qemu"]
 
@@ -71,6 +75,64 @@ def test_what_is_not_said_fails_with_the_end_of_the_line(stand_in, tmp_path, fie
 def test_keys_are_typed(stand_in, tmp_path):
     boot(case(options="echo", end="poweroff", emulator="qemu", keys=[["ready", "aq"]],
               expect=["key 61", "key 71"]), tmp_path)
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+def test_the_debugger_has_a_port_of_its_own(stand_in, tmp_path, emulator):
+    trial = dict(options="debug", end="poweroff", emulator=emulator, debug_port=2,
+                 timeout=10)
+    (tmp_path / "good").mkdir()
+    (tmp_path / "bad").mkdir()
+    with pytest.raises(BootFailure, match="not said: never [(]on the debugger's port[)]"):
+        boot(case(**{**trial, "timeout": 5}, debug_keys=[["never", "x"]]), tmp_path / "bad")
+    boot(case(**trial, expect=["key 61", "key 62", "key 71"],
+              debug_keys=[["r", "a"], ["a", "b"], ["b", "q"]]), tmp_path / "good")
+    assert (tmp_path / "good" / LOG_FILE).read_bytes().startswith(b"rab")
+    assert (harness.LOGS / "harness-trial.debug.log").exists()
+
+
+@pytest.mark.parametrize("fields", [
+    {"debug_port": 1}, {"debug_port": 2, "emulator": "nest"}, {"debug_keys": [["x", "y"]]}])
+def test_a_row_without_a_port_for_its_debugger_is_refused(fields):
+    with pytest.raises(ValueError):
+        case(end="lines", **fields)
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+def test_a_test_talks_on_the_debugger_s_port(stand_in, tmp_path, emulator):
+    trial = case(options="debug", end="poweroff", emulator=emulator, debug_port=2,
+                 expect=["key 61", "key 71"])
+    with Talk(trial, tmp_path) as talk:
+        assert talk.wait_for("ready").endswith("ready")
+        talk.debug.send("a")
+        talk.debug.expect_exact("a")
+        talk.wait_for("^key 61$")
+        with socket.create_connection(("127.0.0.1", talk.relay.port)) as second:
+            assert second.recv(100) == debug_line.BUSY and second.recv(1) == b""
+        talk.hang_up()
+        talk.debug.send("bq")  # connected anew
+        talk.debug.expect_exact("b")
+        assert "key 71" in talk.finish()
+    assert (tmp_path / LOG_FILE).read_bytes() in (b"rab", b"rabq")
+    assert b"key 71" in (tmp_path / "serial.log").read_bytes()
+
+
+def test_a_test_talks_on_the_only_port(stand_in, tmp_path):
+    with Talk(case(options="echo", end="poweroff", emulator="qemu"), tmp_path) as talk:
+        talk.debug.expect("ready")
+        talk.debug.send("a")
+        talk.debug.expect("key 61\r\n")
+    assert b"key 61" in (tmp_path / "serial.log").read_bytes()
+
+
+def test_what_is_forbidden_or_missing_ends_a_talk(stand_in, tmp_path):
+    for name, word, why in (("one", "panic", "forbidden: .*orlop: panic"),
+                            ("two", "poweroff", "before all was said")):
+        trial = case(options=word, end="poweroff", emulator="qemu", debug_port=2, expect=["never"])
+        with pytest.raises(BootFailure, match=why), Talk(trial, tmp_path / name) as talk:
+            talk.wait_for("never")
+        with pytest.raises(BootFailure, match=why), Talk(trial, tmp_path / name) as talk:
+            talk.finish()
 
 
 def test_second_serial_port_and_none(stand_in, tmp_path):
