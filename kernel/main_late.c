@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "base/x86/cr.h"
+#include "debug/session.h"
 #include "guest/cmos.h"
 #include "kernel/debug_fault.h"
 #include "kernel/log.h"
@@ -201,6 +202,7 @@ void main_prepare_guest_cpus(void)
     if (guest_has_bios(boot.plan.kind))
         cmos_intercept(&boot.facts.map);
     machine.hidden = boot.options.cpuid == CPUID_HIDDEN;
+    session_prepare(&boot.options, boot.guest_cpus);
     vmx_prepare_machine(boot.place.base.v, boot.place.end.v);
     machine.measure_exits = boot.options.exitcost;
     machine.guest_cpus = boot.guest_cpus;
@@ -263,6 +265,7 @@ void main_release(void)
         log_info("guest", "launch: real mode at %04x:%04llx", boot.entry.processor.cs.selector,
                  (unsigned long long)boot.entry.processor.rip);
     log_release_serial();
+    session_launch();
     __atomic_store_n(&stage, STAGE_GUEST, __ATOMIC_RELEASE);
     wait_for_guests();
 }

@@ -67,6 +67,11 @@ void exit_redeliver(void);
 void exit_set_register(struct vmx_cpu *vcpu, unsigned number, uint64_t value);
 uint64_t exit_get_register(struct vmx_cpu *vcpu, unsigned number);
 
+/* CR0, CR3 or CR4, by 0, 3 and 4, as the guest would write it (false: #GP, nothing done) and reads
+ * it. */
+MUST_CHECK bool exit_write_cr(struct vmx_cpu *vcpu, unsigned number, uint64_t value);
+uint64_t exit_read_cr(unsigned number);
+
 /* 0 to 3: the DPL of SS (SDM vol. 3C, 25.4.1 "Guest Register State"). */
 unsigned exit_cpl(void);
 

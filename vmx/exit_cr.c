@@ -111,6 +111,21 @@ static enum exit_next write_cr3(const struct vmx_cpu *vcpu, const struct cr_stat
     return NEXT_ADVANCE;
 }
 
+bool exit_write_cr(struct vmx_cpu *vcpu, unsigned number, uint64_t value)
+{
+    struct cr_state now = read_state();
+    enum exit_next done = number == 0   ? write_cr0(vcpu, &now, value)
+                          : number == 3 ? write_cr3(vcpu, &now, value)
+                                        : write_cr4(vcpu, &now, value);
+    return done == NEXT_ADVANCE;
+}
+
+uint64_t exit_read_cr(unsigned number)
+{
+    struct cr_state now = read_state();
+    return number == 0 ? now.cr0 : number == 3 ? now.cr3 : now.cr4;
+}
+
 static enum exit_next read_cr3(struct vmx_cpu *vcpu, uint64_t qualification)
 {
     unsigned number = (unsigned)bits_get(qualification, CR_ACCESS_REGISTER_MASK);

@@ -59,6 +59,9 @@ struct vmx_cpu {
     /* For the debugger (vmx/debugging.h): what has happened, and what it has told this CPU. */
     uint32_t debug_why;
     uint64_t debug_detail, debug_generation;
+    bool debug_end_seen; /* where the guest ends, at this RIP */
+    uint64_t debug_end_rip;
+    bool debug_changed; /* registers, since the guest was entered */
 
     uint64_t exit_started; /* with `exitcost`: TSC of the exit, the sums, and the dearest */
     uint64_t exit_ticks[EXIT_REASON_COUNT];

@@ -1,0 +1,257 @@
+#include "debug/session.h"
+
+#include "base/bits.h"
+#include "base/hw.h"
+#include "base/log.h"
+#include "debug/monitor.h"
+#include "debug/port.h"
+#include "debug/target.h"
+#include "kernel/panic.h"
+#include "kernel/stop.h"
+#include "lib/format.h"
+#include "vmx/controls.h"
+#include "vmx/machine.h"
+#include "vmx/vmcs.h"
+
+#define STOP_BOUND_US 200000
+#define INTERRUPT     0x03 /* gdb's, between packets */
+
+static struct session_stop stopped;
+static bool in_session, gdb_talks;
+static int pending_byte = UART_NOTHING; /* what broke in, where it is also said something by */
+static uint32_t guest_cpus;
+static uint32_t stop_at;
+
+/* How the guest is to go on. */
+static struct {
+    bool decided, step, alone;
+    struct cpu *cpu; /* the one that steps or runs alone */
+} going;
+static uint64_t steps_left;
+
+const struct session_stop *session_stopped(void) { return &stopped; }
+bool session_is_stopped(void) { return in_session && !going.decided; }
+uint32_t session_cpus(void) { return guest_cpus; }
+void session_talk_gdb(bool gdb) { gdb_talks = gdb; }
+void session_repeat_step(uint64_t count) { steps_left = count; }
+
+const char *session_reason(enum debug_why why)
+{
+    static const char *const names[] = {
+        [DEBUG_NOTHING] = "nothing",
+        [DEBUG_KEY] = "asked for",
+        [DEBUG_LAUNCH] = "launch",
+        [DEBUG_START] = "started by a SIPI",
+        [DEBUG_HYPERCALL] = "hypercall",
+        [DEBUG_NMI] = "NMI",
+        [DEBUG_TRIPLE_FAULT] = "triple fault",
+        [DEBUG_ENTRY_FAILURE] = "VM entry failed",
+        [DEBUG_STEP] = "step",
+        [DEBUG_INT3] = "breakpoint",
+        [DEBUG_WATCH] = "debug register",
+        [DEBUG_TURN] = "its turn",
+    };
+    return names[why];
+}
+
+/* ---- going on ---- */
+
+static bool decide(struct cpu *cpu, bool step, bool alone, char *why, size_t size)
+{
+    char broken[200];
+    for (uint32_t i = 0; i < guest_cpus; i++) {
+        if (!target_may_go_on(percpu_get(i), broken, sizeof(broken))) {
+            format(why, size, "cpu%u cannot go on: %s", i, broken);
+            return false;
+        }
+    }
+    if (cpu && cpu != this_cpu() && cpu->state != CPU_STOPPED) {
+        format(why, size, "cpu%u runs no guest code now", cpu->number);
+        return false;
+    }
+    going.decided = true;
+    going.step = step;
+    going.alone = alone;
+    going.cpu = cpu;
+    return true;
+}
+
+bool session_go_on(char *why, size_t size) { return decide(NULL, false, false, why, size); }
+
+bool session_run_alone(struct cpu *cpu, char *why, size_t size)
+{
+    return decide(cpu, false, true, why, size);
+}
+
+bool session_step(struct cpu *cpu, bool alone, char *why, size_t size)
+{
+    return decide(cpu, true, alone, why, size);
+}
+
+/* This CPU is the one that runs while the others stand still: it has the port too. */
+static void run_this_alone(struct vmx_cpu *vcpu)
+{
+    machine.debug.looker = vcpu->cpu->number;
+    percpu_attend(vcpu->cpu, ATTENTION_LOG); /* arms its timer */
+}
+
+static void go_on(struct vmx_cpu *vcpu)
+{
+    struct vmx_cpu *other = going.cpu ? going.cpu->vcpu : NULL;
+    if (going.alone && other == vcpu) {
+        run_this_alone(vcpu);
+    } else if (going.alone) {
+        other->debug_why = DEBUG_NOTHING; /* what waits there is told another time */
+        debug_event(other, DEBUG_TURN, 0);
+        stop_hand_over(going.cpu);
+    } else {
+        machine.debug.looker = 0;
+        stop_release();
+    }
+}
+
+/* ---- a session ---- */
+
+static void name_the_deaf(void)
+{
+    for (uint32_t i = 0; i < guest_cpus; i++)
+        if (percpu_get(i) != this_cpu() && !stop_has_stopped(percpu_get(i)))
+            say("cpu%u does not stop: its guest may have switched the local APIC off\n", i);
+}
+
+static void hear(int byte) { (void)monitor_feed(byte); }
+
+static void converse(void)
+{
+    going.decided = false;
+    in_session = true;
+    port_enter();
+    monitor_stopped();
+    name_the_deaf();
+    monitor_prompt();
+    while (!going.decided) {
+        int byte = pending_byte;
+        pending_byte = UART_NOTHING;
+        if (byte == UART_NOTHING)
+            byte = port_get();
+        if (byte == UART_NOTHING)
+            hw_pause();
+        else
+            hear(byte);
+    }
+    in_session = false;
+    if (!gdb_talks && !going.step)
+        monitor_prompt();
+    port_leave();
+}
+
+static bool is_asked_for(void)
+{
+    int byte = port_get();
+    return byte == UART_BREAK || byte == INTERRUPT;
+}
+
+static void attend(struct vmx_cpu *vcpu)
+{
+    enum debug_why why = vcpu->debug_why;
+    struct cpu *self = vcpu->cpu;
+    vcpu->debug_why = DEBUG_NOTHING;
+    if (why == DEBUG_TURN) {
+        run_this_alone(vcpu);
+        return;
+    }
+    bool held = stop_holder() == self;
+    if (!held)
+        (void)!stop_all(STOP_WORK, STOP_BOUND_US);
+    stopped = (struct session_stop){why, vcpu->debug_detail, self};
+    if (why == DEBUG_STEP && steps_left > 1 && !is_asked_for()) {
+        steps_left--;
+        going.decided = true;
+    } else {
+        steps_left = 0;
+        monitor_set_cpu(self);
+        converse();
+    }
+    go_on(vcpu);
+}
+
+/* While the guest runs. */
+static void look(struct vmx_cpu *vcpu)
+{
+    int byte;
+    if (vcpu->debug_why != DEBUG_NOTHING)
+        return;
+    port_enter();
+    while ((byte = port_get()) != UART_NOTHING) {
+        bool asks;
+        if (gdb_talks)
+            asks = byte == UART_BREAK || byte == INTERRUPT || byte == '$';
+        else
+            asks = monitor_feed(byte) != MONITOR_MORE;
+        if (!asks)
+            continue;
+        if (byte == '$')
+            pending_byte = byte;
+        debug_event(vcpu, DEBUG_KEY, 0);
+        break;
+    }
+    port_leave();
+}
+
+/* Where the guest ends. Asked again at the same place, after somebody has seen it, it does end. */
+static bool last_look(struct vmx_cpu *vcpu, enum debug_why why)
+{
+    uint32_t bit = why == DEBUG_TRIPLE_FAULT ? STOP_AT_TRIPLE_FAULT : STOP_AT_ENTRY_FAILURE;
+    uint64_t rip = vmcs_read(GUEST_RIP);
+    if (!(stop_at & bit) || (vcpu->debug_end_seen && vcpu->debug_end_rip == rip))
+        return false;
+    vcpu->debug_end_seen = true;
+    vcpu->debug_end_rip = rip;
+    return true;
+}
+
+/* ---- boot ---- */
+
+static void warn_of_limits(void)
+{
+    if (!(machine.caps.pin >> 32 & PIN_PREEMPTION_TIMER))
+        log_warn("debug", "this CPU has no VMX preemption timer: no key breaks in; stop=, the "
+                          "hypercall and breakpoints do");
+}
+
+void session_prepare(const struct options *options, uint32_t count)
+{
+    if (!options->debug_port)
+        return;
+    if (options->debug_port == options->serial_port) {
+        log_warn("debug", "the log has port 0x%x: write console=own, or another debug=",
+                 options->debug_port);
+        return;
+    }
+    if (port_open(options->debug_port, options->debug_baud) != ERROR_NONE) {
+        log_warn("debug", "there is no UART at port 0x%x: no debugger", options->debug_port);
+        return;
+    }
+    guest_cpus = count;
+    stop_at = options->stop_at;
+    machine.debug.attend = attend;
+    machine.debug.look = look;
+    machine.debug.last_look = last_look;
+    machine.debug.stop_at_start = stop_at & STOP_AT_CPU;
+    machine.debug.stop_at_nmi = stop_at & STOP_AT_NMI;
+    warn_of_limits();
+    log_info("debug", "the debugger is at port 0x%x, %u baud", options->debug_port,
+             options->debug_baud);
+}
+
+void session_launch(void)
+{
+    struct vmx_cpu *vcpu = this_vmx_cpu();
+    if (!machine.debug.attend)
+        return;
+    monitor_set_cpu(vcpu->cpu);
+    monitor_start();
+    percpu_attend(vcpu->cpu, ATTENTION_LOG); /* arms the timer */
+    if (stop_at & STOP_AT_LAUNCH)
+        debug_event(vcpu, DEBUG_LAUNCH, 0);
+}
