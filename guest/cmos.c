@@ -43,5 +43,9 @@ static void written(uint16_t port, uint8_t byte)
 void cmos_intercept(const struct memory_map *map)
 {
     guest_map = map;
-    machine.ports = (struct machine_ports){PORT_INDEX, PORT_DATA, data_read, written};
+    ports_add(&machine.ports, &(struct port_range){.first = PORT_INDEX,
+                                                   .last = PORT_DATA,
+                                                   .gives_way = true,
+                                                   .read = data_read,
+                                                   .written = written});
 }

@@ -86,14 +86,19 @@ struct physical_memory guest_physical(const struct vmx_cpu *vcpu)
     return (struct physical_memory){physical_read, physical_write, physical_exchange, (void *)vcpu};
 }
 
-static enum error translate(const struct vmx_cpu *vcpu, gva_t linear, unsigned access,
-                            gpa_t *physical)
+static bool walk(const struct vmx_cpu *vcpu, gva_t linear, unsigned access, gpa_t *physical,
+                 uint32_t *error)
 {
     struct paging paging = guest_paging();
     struct physical_memory memory = guest_physical(vcpu);
+    return paging_walk(&paging, &memory, linear.v, access, physical, error);
+}
+
+static enum error translate(const struct vmx_cpu *vcpu, gva_t linear, unsigned access,
+                            gpa_t *physical)
+{
     uint32_t error;
-    return paging_walk(&paging, &memory, linear.v, access, physical, &error) ? ERROR_NONE
-                                                                             : ERROR_NOT_FOUND;
+    return walk(vcpu, linear, access, physical, &error) ? ERROR_NONE : ERROR_NOT_FOUND;
 }
 
 enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *physical)
@@ -121,6 +126,14 @@ enum error guest_translate_for_code(const struct vmx_cpu *vcpu, gva_t linear, gp
     if (!is_canonical(linear.v))
         return ERROR_NOT_FOUND;
     return translate(vcpu, linear, PAGING_WRITE | PAGING_FETCH, physical);
+}
+
+bool guest_translate_as_guest(const struct vmx_cpu *vcpu, gva_t linear, bool write, gpa_t *physical,
+                              uint32_t *error)
+{
+    unsigned ac = vmcs_read(GUEST_RFLAGS) & RFLAGS_AC ? PAGING_AC : 0;
+    unsigned as = exit_cpl() == 3 ? PAGING_USER : ac;
+    return walk(vcpu, linear, as | (write ? PAGING_WRITE : PAGING_READ), physical, error);
 }
 
 size_t guest_fetch(const struct vmx_cpu *vcpu, uint8_t *bytes, size_t count)

@@ -27,6 +27,11 @@ MUST_CHECK enum error guest_translate_for_kernel(const struct vmx_cpu *vcpu, gva
 MUST_CHECK enum error guest_translate_for_code(const struct vmx_cpu *vcpu, gva_t linear,
                                                gpa_t *physical);
 
+/* The same, as an access of the guest's code at its CPL, in any mode. False: `*error` is the error
+ * code of the #PF. */
+bool guest_translate_as_guest(const struct vmx_cpu *vcpu, gva_t linear, bool write, gpa_t *physical,
+                              uint32_t *error);
+
 /* Whether the bytes, in one page, are plain usable memory: no device, no ROM, not the local APIC's
  * page wherever the guest has it, not Orlop's range. */
 bool guest_is_usable(gpa_t at, uint64_t bytes);

@@ -22,7 +22,7 @@ void vmx_prepare_machine(uint64_t own_base, uint64_t own_end)
 {
     machine.host_cr4 =
         (hw_read_cr4() | machine.caps.cr4_fixed0 | CR4_VMXE) & machine.caps.cr4_fixed1;
-    vmx_choose_controls(&machine.caps, machine.ports.read, &machine.controls);
+    vmx_choose_controls(&machine.caps, machine.ports.count, &machine.controls);
     vmx_build_policies(&machine, own_base, own_end);
     range_prepare();
     ports_prepare();

@@ -8,6 +8,7 @@
 #include "mm/ept.h"
 #include "vcpu/cpuid_rules.h"
 #include "vcpu/msr_table.h"
+#include "vcpu/ports.h"
 #include "vmx/choose.h"
 #include "vmx/debugging.h"
 #include "vmx/exit.h"
@@ -24,14 +25,6 @@ struct machine_hook {
     enum exit_next (*written)(struct vmx_cpu *vcpu); /* the guest writes to the page */
     enum exit_next (*stepped)(struct vmx_cpu *vcpu); /* an instruction ran in the real page */
     void (*refresh)(struct vmx_cpu *vcpu);           /* before the copy is shown again */
-};
-
-/* I/O ports that lead to us, byte by byte, after the real access. Registered from above this layer,
- * before the VMCSs are written; no `read` is none. */
-struct machine_ports {
-    uint16_t first, last;
-    uint8_t (*read)(uint16_t port, uint8_t byte); /* what the guest reads instead of `byte` */
-    void (*written)(uint16_t port, uint8_t byte);
 };
 
 struct machine {
@@ -51,7 +44,7 @@ struct machine {
     bool icr_intercepted; /* INIT and SIPI go by vmx/icr.h */
     uint64_t icr_page;    /* the local APIC's page, then */
     struct machine_hook hook;
-    struct machine_ports ports;
+    struct port_table ports;      /* filled as `hook` is, before the VMCSs are written */
     bool hidden;                  /* `cpuid=hidden` */
     uint64_t quick_call;          /* ORLOP_CALL_VERSION; hidden: what no number of 32 bits is */
     const struct memory_map *map; /* the guest's, while it runs */

@@ -74,6 +74,7 @@ uint64_t exit_get_register(struct vmx_cpu *self, unsigned number)
     return self->registers.rax;
 }
 bool exit_in_64bit_mode(void) { return false; }
+unsigned exit_cpl(void) { return 0; }
 _Noreturn void vmx_field_failed(uint32_t encoding)
 {
     fail_msg("field %x", encoding);
