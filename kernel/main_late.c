@@ -7,6 +7,7 @@
 #include "base/x86/cr.h"
 #include "debug/session.h"
 #include "guest/cmos.h"
+#include "guest/hidden_uart.h"
 #include "kernel/debug_fault.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -197,10 +198,19 @@ void main_build_ept(void)
               machine.ept.reserve_count, caps.page_1g ? "1 GiB" : "2 MiB");
 }
 
+/* What the ports of the machine show that is not theirs. */
+static void intercept_ports(void)
+{
+    bool bios = guest_has_bios(boot.plan.kind);
+    if (bios)
+        cmos_intercept(&boot.facts.map);
+    if (boot.options.debug_port && boot.options.debug_port != boot.options.serial_port)
+        hidden_uart_install(this_cpu(), boot.options.debug_port, bios);
+}
+
 void main_prepare_guest_cpus(void)
 {
-    if (guest_has_bios(boot.plan.kind))
-        cmos_intercept(&boot.facts.map);
+    intercept_ports();
     machine.hidden = boot.options.cpuid == CPUID_HIDDEN;
     session_prepare(&boot.options, boot.guest_cpus);
     vmx_prepare_machine(boot.place.base.v, boot.place.end.v);

@@ -92,6 +92,7 @@ class Case:
     extra: list = dataclasses.field(default_factory=list)
     bare: bool = False
     bare_except: list = dataclasses.field(default_factory=list)
+    bare_extra: list = None
     compare: bool = False
     chainload: bool = False
     without_orlop: bool = False
@@ -608,6 +609,7 @@ def without_orlop(case):
     done = "=== end" if case.compare else f"^{guest_of(case).stem} DONE"
     return dataclasses.replace(case, name=f"{case.name}-bare", end="poweroff", elf="bare.elf",
                                options="", without_orlop=True, expect=[done], also=[], forbid=[],
+                               extra=case.extra if case.bare_extra is None else case.bare_extra,
                                bare=False, compare=False)
 
 
