@@ -5,7 +5,7 @@
 
 const struct command *const commands[] = {
     &command_help, &command_stop, &command_cont, &command_step,
-    &command_cpus, &command_cpu,  &command_regs,
+    &command_cpus, &command_cpu,  &command_regs, &command_kernel,
 };
 const unsigned command_count = ARRAY_SIZE(commands);
 

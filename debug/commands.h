@@ -8,4 +8,4 @@ extern const unsigned command_count;
 
 /* One file a topic: debug/command_NAME.c. */
 extern const struct command command_help, command_cpus, command_cpu, command_regs, command_stop,
-    command_cont, command_step;
+    command_cont, command_step, command_kernel;

@@ -347,7 +347,12 @@ static bool translate(const struct cpu *cpu, uint64_t linear, gpa_t *physical)
     return found;
 }
 
-void target_set_cr3(uint64_t cr3) { other_cr3 = cr3; }
+uint64_t target_set_cr3(uint64_t cr3)
+{
+    uint64_t before = other_cr3;
+    other_cr3 = cr3;
+    return before;
+}
 
 static uint64_t *host_table(void *context, hpa_t table)
 {

@@ -176,8 +176,9 @@ size_t target_write(struct cpu *cpu, enum target_space space, uint64_t address, 
 /* Guest-linear to guest-physical by the CPU's present paging. */
 MUST_CHECK bool target_translate(struct cpu *cpu, uint64_t linear, gpa_t *physical);
 
-/* By other tables than the CPU's present ones: CR3 is taken to be this, until 0 is set. */
-void target_set_cr3(uint64_t cr3);
+/* By other tables than the CPU's present ones: CR3 is taken to be this, until 0 is set. Gives what
+ * was set before. */
+uint64_t target_set_cr3(uint64_t cr3);
 
 /* "64-bit, CPL 0", "real mode, halted", "wait-for-SIPI". */
 void target_mode(struct cpu *cpu, char *text, size_t size);
