@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs through apt what is missing for a target: deps.sh build|run|test|lint|bochs|all.
+# Installs through apt what is missing for a target: deps.sh build|run|gdb|test|lint|bochs|all.
 # With a terminal it shows the one apt line and asks; as root without one it goes on; otherwise it
 # prints the line and stops. deps.txt is the list. Nothing else on the machine is touched.
 set -u
@@ -11,8 +11,8 @@ dpkg_query=${DPKG_QUERY:-dpkg-query}
 apt_get=${APT_GET:-apt-get}
 
 case $target in
-build|run|test|lint|bochs|all) ;;
-*) echo "usage: deps.sh build|run|test|lint|bochs|all" >&2; exit 2 ;;
+build|run|gdb|test|lint|bochs|all) ;;
+*) echo "usage: deps.sh build|run|gdb|test|lint|bochs|all" >&2; exit 2 ;;
 esac
 
 # Everything needs the build's packages; `all` needs every package.

@@ -51,6 +51,9 @@ done
         --suppress=comparePointers --suppress=uninitvar -I. $sources
     if command -v pyflakes3 >/dev/null; then
         run pyflakes pyflakes3 $python_files
+        # What lies between `python` and `end` in a file of gdb's.
+        run 'pyflakes tools/orlop.gdb' sh -c \
+            "sed '1,/^python\$/d; /^end\$/,\$d' tools/orlop.gdb | pyflakes3"
     else
         run 'python syntax' $python -c 'import ast, sys
 for name in sys.argv[1:]: ast.parse(open(name).read(), name)' $python_files

@@ -8,6 +8,9 @@ installed. The links `vmlinuz`, `vmlinuz-full`, `busybox` and so on there say wh
 
 With a terminal it shows the line and its size, and asks; as root without one it goes on; otherwise
 it prints the line and stops.
+
+--symbols-of fetches vmlinux with the symbols of exactly that kernel, from its -dbg package, of which
+nothing else is kept.
 """
 
 import argparse
@@ -17,8 +20,10 @@ import pathlib
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 # What can be fetched: the names of packages that stand for it, Debian's first.
@@ -41,6 +46,8 @@ FILES = {
     "ipxe": ("boot/ipxe.lkrn", "usr/lib/ipxe/ipxe.lkrn"), "xen": ("boot/xen-*-amd64.gz",),
 }
 NAMES = {"busybox": "busybox-static", "ipxe": "ipxe-debian.lkrn"}
+VMLINUX = "./usr/lib/debug/boot/vmlinux-{release}"  # in its -dbg package
+VMLINUX_RATIO = 2.5  # vmlinux to that package, which is compressed; 2.1 in Debian 12
 DEEPEST = 4  # a package that stands for the newest kernel may name another such package
 
 
@@ -119,7 +126,7 @@ def _deb(folder, fields):
     return path if path.exists() else None
 
 
-def _download(folder, packages):
+def _download(folder, packages, note="nothing is installed"):
     packages = list({fields["Package"]: fields for fields in packages}.values())
     names = [f"{fields['Package']}={fields['Version']}" for fields in packages]
     # Without this, apt as root warns that its own user cannot write to the folder.
@@ -127,7 +134,7 @@ def _download(folder, packages):
     command = ["apt-get", "download", "-q", *sandbox, *names]
     size = sum(int(fields.get("Size", 0)) for fields in packages) / 1e6
     line = f"cd {shlex.quote(str(folder))} && {shlex.join(['apt-get', 'download', *names])}"
-    if not _consent(line, f"Fetch {size:.0f} MB by this line? (nothing is installed)"):
+    if not _consent(line, f"Fetch {size:.0f} MB by this line? ({note})"):
         raise FetchError("nothing fetched")
     if subprocess.run(command, cwd=folder, check=False).returncode:
         raise FetchError("apt-get download failed; does `apt-get update` help?")
@@ -187,13 +194,94 @@ def _fetch_missing(folder, missing):
         deb.unlink()
 
 
+def kernel_version(bzimage):
+    """(release, version of Debian's package) of a bzImage."""
+    head = pathlib.Path(bzimage).read_bytes()[:1 << 16]
+    # Linux, Documentation/arch/x86/boot.rst: header, kernel_version
+    at = struct.unpack_from("<H", head, 0x20e)[0] + 0x200 if head[0x202:0x206] == b"HdrS" else 0
+    text = head[at:].split(b"\0")[0].decode("ascii", "replace") if at else ""
+    found = re.match(r"(\S+) .* Debian (\S+) \(", text)
+    if not found:
+        raise FetchError(f"{bzimage} is no kernel of Debian's ({text[:60] or 'no bzImage'}): its symbols "
+                         "are a vmlinux of its own build: make gdb VMLINUX=file")
+    return found.groups()
+
+
+def fetch_symbols(folder, bzimage):
+    """Makes sure that vmlinux-RELEASE is in the folder, and `vmlinux` where the kernel is the folder's.
+    Gives its path."""
+    folder = pathlib.Path(folder)
+    release, version = kernel_version(bzimage)
+    target = folder / f"vmlinux-{release}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            _fetch_vmlinux(folder, target, release, version)
+    if pathlib.Path(bzimage).resolve() == (folder / LINKS["kernel"]).resolve():
+        (folder / "vmlinux").unlink(missing_ok=True)
+        (folder / "vmlinux").symlink_to(target.name)
+    return target
+
+
+def _fetch_vmlinux(folder, target, release, version):
+    package = f"linux-image-{release}-dbg"
+    fields = describe(f"{package}={version}")
+    if not fields:
+        _update()
+        fields = describe(f"{package}={version}")
+    if not fields:
+        raise FetchError(f"apt has no {package} of version {version}: a mirror keeps the newest alone. "
+                         f"`rm {folder}/vmlinuz` and `make linux` fetch the newest kernel, whose "
+                         f"symbols are there; https://snapshot.debian.org keeps all")
+    size = int(fields.get("Size", 0))
+    kept, free = VMLINUX_RATIO * size, shutil.disk_usage(folder).free
+    if free < size + kept:
+        raise FetchError(f"{(size + kept) / 1e6:.0f} MB are needed in {folder} (the package, then vmlinux "
+                         f"too), {free / 1e6:.0f} MB are free")
+    if not _deb(folder, fields):
+        note = f"about {kept / 1e6:.0f} MB stay, unpacked; nothing is installed"
+        print(f"symbols: of {release}: {size / 1e6:.0f} MB to fetch, {note}", file=sys.stderr)
+        _download(folder, [fields], note)
+    deb = _deb(folder, fields)
+    if not deb:
+        raise FetchError(f"apt-get did not leave a file of {package} in {folder}")
+    _extract(deb, VMLINUX.format(release=release), target)
+    deb.unlink()
+
+
+def _extract(deb, name, target):
+    """One file of a package; the others, which may be thrice as much, never touch the disk."""
+    part = target.with_suffix(".part")
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as unpacker:
+        try:
+            with tarfile.open(fileobj=unpacker.stdout, mode="r|") as archive:
+                member = next((m for m in archive if m.name == name and m.isfile()), None)
+                if not member:
+                    raise FetchError(f"{deb} does not hold {name}")
+                with open(part, "wb") as file:
+                    shutil.copyfileobj(archive.extractfile(member), file, 1 << 20)
+            part.rename(target)
+        except tarfile.TarError as error:
+            raise FetchError(f"dpkg-deb cannot unpack {deb}: {error}") from error
+        finally:
+            part.unlink(missing_ok=True)
+            unpacker.kill()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--folder", default="build/linux")
-    parser.add_argument("thing", nargs="+", choices=WANTED)
+    parser.add_argument("thing", nargs="*", help=" ".join(WANTED))
+    parser.add_argument("--symbols-of", metavar="BZIMAGE")
     arguments = parser.parse_args()
+    if unknown := set(arguments.thing) - set(WANTED):
+        parser.error(f"unknown: {' '.join(unknown)}; there are {' '.join(WANTED)}")
     try:
-        fetch(arguments.folder, arguments.thing)
+        if arguments.thing:
+            fetch(arguments.folder, arguments.thing)
+        if arguments.symbols_of:
+            print(f"symbols: {fetch_symbols(arguments.folder, arguments.symbols_of)}")
     except (FetchError, OSError) as error:
         sys.exit(f"linux: {error}")
 

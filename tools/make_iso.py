@@ -162,9 +162,10 @@ def linux_modules(kernel, initrds, command_line, role="linux"):
 def linux_menu(elf_name, modules):
     """The menu's entries for the modules of a Linux guest: the file linux.cfg beside grub.cfg."""
     named = [(name, words) for _, words, name in modules]
+    kinds = (("Linux", ""), ("Linux, debugger on", "debug=com2"), ("Linux, log=debug", "log=debug"))
     entries = [f'menuentry "{title}" {{\n'
                + textwrap.indent(grub_commands(elf_name, options, named), "    ") + "}\n"
-               for title, options in (("Linux", ""), ("Linux, log=debug", "log=debug"))]
+               for title, options in kinds]
     return "# Made with the medium; grub.cfg reads it.\n\n" + "\n".join(entries)
 
 

@@ -3,8 +3,8 @@
 # Debian's pytest and pexpect belong to Debian's python3.
 PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 
-.PHONY: iso pxe run run-files run-initrd-add linux linux-full bochs deps deps-run deps-test deps-bochs \
-        bench help
+.PHONY: iso pxe run run-files run-initrd-add gdb console symbols linux linux-full bochs deps deps-run \
+        deps-test deps-gdb deps-bochs bench help
 
 ## all: build/orlop.elf and build/orlop.iso (CC=clang for the other compiler, V=1 for the commands)
 ## iso: build/orlop.iso, a bootable CD or USB-stick image with GRUB's menu [KERNEL=bzImage
@@ -62,8 +62,9 @@ $(L)/shell/bin/below: tools/guest_below.asm
 ##      kernel's 16-bit entry, INITRD= none for a KERNEL= of yours; GUEST=multiboot KERNEL=file
 ##      [INITRD="its modules" CMDLINE=]: a multiboot kernel; or another guest
 ##      [GUEST=realmode|none ROLE="realmode addr=0x7c00" MEM=256], or what a disk's boot sector starts
-##      [GUEST=disk DISK=image; DISKRW=1 keeps what is written to it]; RUNFLAGS goes to tools/run.py
-##      (see tools/run.py --help)
+##      [GUEST=disk DISK=image; DISKRW=1 keeps what is written to it]; with the debugger on a port of
+##      its own [DEBUG=1 STOP=launch|cpu|tfault|entry]; RUNFLAGS goes to tools/run.py (see
+##      tools/run.py --help)
 GUEST := $(or $(GUEST),$(if $(ROLE),realmode,linux))
 ROLE ?= realmode
 CPUS ?= 1
@@ -91,6 +92,7 @@ endif
 run: run-files
 	$(Q)$(PYTHON) tools/run.py --elf $(B)/orlop.elf --folder $(B)/run $(RUN_GUEST) \
 	    --cpus $(CPUS) --mem $(MEM) --emu '$(EMU)' --append $(call quoted,$(APPEND)) \
+	    $(if $(filter 1,$(DEBUG)),--debug) $(if $(STOP),--stop $(call quoted,$(STOP))) \
 	    $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(filter 1,$(V)),--verbose) $(RUNFLAGS)
 run-files: deps-run
 	$(if $(strip $(RUN_FETCH)),$(Q)$(LINUX_GUEST) $(RUN_FETCH))
@@ -101,6 +103,23 @@ $(B)/bochs_clock.so: tools/bochs_clock.c.in
 	$(Q)$(CC) -O2 -Wall -Wextra -Werror -shared -fPIC -x c -o $@ $<
 run-initrd-add:
 	$(Q)$(PYTHON) tools/initramfs.py --output $(B)/run/add.img --add $(call quoted,$(INITRD_ADD))
+
+## gdb: gdb on what `make run DEBUG=1` runs, with tools/orlop.gdb [VMLINUX=file with the kernel's
+##      symbols, see `make symbols`]; at a cable to a real machine [PORT=/dev/ttyUSB0 BAUD=115200]
+## console: the same for Orlop's monitor [PORT= BAUD=]
+ATTACH = $(PYTHON) tools/attach.py $@ --folder $(or $(RUN),$(B)/run) $(if $(PORT),--port $(call quoted,$(PORT))) \
+    $(if $(BAUD),--baud $(BAUD))
+GDB_SYMBOLS = $(or $(VMLINUX),$(if $(PORT),,$(wildcard $(L)/vmlinux)))
+gdb: deps-gdb
+	$(Q)$(ATTACH) --index $(L)/gdb-index \
+	    $(if $(GDB_SYMBOLS),--vmlinux $(call quoted,$(GDB_SYMBOLS)))
+console:
+	$(Q)$(ATTACH)
+
+## symbols: build/linux/vmlinux, the symbols of the kernel that `make run` uses, fetched once through apt
+##      (says how much it is, and asks) [KERNEL=bzImage: of that one, as build/linux/vmlinux-RELEASE]
+symbols: $(if $(KERNEL),,$(L)/vmlinuz)
+	$(Q)$(LINUX_GUEST) --symbols-of $(call quoted,$(or $(KERNEL),$(L)/vmlinuz))
 
 ## bochs: build Bochs 3.0, two to three times as fast as the packaged one, into build-bochs/, which
 ##      all suites then use but bench [MIRROR=URL of a Debian mirror]; BOCHS=PROGRAM names another
@@ -114,7 +133,7 @@ bench: boot-files
 ## deps: install through apt what is missing (asks first)
 deps:
 	$(Q)sh tools/deps.sh all
-deps-run deps-test deps-bochs: deps-%:
+deps-run deps-test deps-gdb deps-bochs: deps-%:
 	$(Q)DEPS_QUIET=1 sh tools/deps.sh $*
 
 ## clean: remove build/

@@ -18,6 +18,7 @@ import time
 import traceback
 import tty
 
+from debug_line import DebugLine
 from emulators import Bochs, EmulatorError, End, Host, Machine, Qemu, why_not_kvm
 from make_iso import IsoError, linux_modules, make_direct_iso
 
@@ -43,11 +44,11 @@ class Ended(BaseException):
         self.status = 128 + number
 
 
-def say(text):
+def say(text, who="run"):
     """A line of our own among the machine's, on standard error, also right in raw mode."""
     sys.stdout.flush()
-    sys.stderr.write("".join(f"run: {line}\r\n" if sys.stderr.isatty() else f"run: {line}\n"
-                             for line in text.splitlines()))
+    end = "\r\n" if sys.stderr.isatty() else "\n"
+    sys.stderr.write("".join(f"{who}: {line}{end}" for line in text.splitlines()))
     sys.stderr.flush()
 
 
@@ -88,12 +89,13 @@ def signals_raise():
 class Keyboard:
     """Splits what is typed into bytes for the guest and commands for us."""
 
-    def __init__(self, escapes):
+    def __init__(self, escapes, commands=None):
         self.escapes = escapes
+        self.commands = commands or {b"x": "end"}
         self.after_escape = False
 
     def feed(self, data):
-        """The bytes for the guest, and the commands: a list of "end" and "help"."""
+        """The bytes for the guest, and the commands: a list of "end", "help" and so on."""
         if not self.escapes:
             return data, []
         passed, commands = bytearray(), []
@@ -106,7 +108,7 @@ class Keyboard:
             if byte == b"a":
                 passed += ESCAPE
             else:
-                commands.append("end" if byte == b"x" else "help")
+                commands.append(self.commands.get(byte, "help"))
         return bytes(passed), commands
 
 
@@ -272,6 +274,10 @@ def _parse_arguments():
                         help="its command line, after what the machine makes necessary; "
                         "default: %(default)s")
     parser.add_argument("--append", default="", help="options of Orlop, as in grub.cfg")
+    parser.add_argument("--debug", action="store_true",
+                        help="Orlop's debugger on a port of its own: make gdb, make console")
+    parser.add_argument("--stop", default="", metavar="WHERE",
+                        help="with --debug: Orlop's option stop=, as launch")
     parser.add_argument("--iso", help="boot this image instead (--elf, --module, --append unused)")
     parser.add_argument("--cpus", type=int, default=1)
     parser.add_argument("--mem", type=int, default=256, metavar="MIB")
@@ -294,6 +300,11 @@ def _parse_arguments():
         parser.error("at least 1 CPU and 16 MiB")
     if arguments.disk and not arguments.disk.is_file():
         parser.error(f"no disk image {str(arguments.disk)!r} (make run GUEST=disk DISK=image)")
+    if arguments.stop and not arguments.debug:
+        parser.error("nobody could tell it to go on: --stop goes with --debug (STOP= with DEBUG=1)")
+    if arguments.debug:
+        stop = [f"stop={arguments.stop}"] if arguments.stop else []
+        arguments.append = " ".join(filter(None, [arguments.append, "debug=com2", *stop]))
     return arguments
 
 
@@ -331,6 +342,12 @@ def _introduce(arguments, emulator, why, command_line, log_path):
     say(f"{leave}; the line's output is also in {log_path}")
 
 
+def _introduce_debugger(arguments, line):
+    folder = "" if arguments.folder == pathlib.Path("build/run") else f" RUN={arguments.folder}"
+    say(f"debugger at 127.0.0.1:{line.port}; in another terminal: make gdb{folder}, or "
+        f"make console{folder}")
+
+
 def _on_terminal():
     return sys.stdin.isatty() and sys.stdout.isatty()
 
@@ -347,6 +364,7 @@ def run(arguments):
     iso = pathlib.Path(arguments.iso or arguments.folder / "run.iso")
     machine = Machine(iso, arguments.cpus, arguments.mem, arguments.cpu, disk=arguments.disk,
                       disk_writable=arguments.disk_writable, real_time=True, end_at_reset=False,
+                      debug_port=2 if arguments.debug else 0,
                       linux=bool(arguments.kernel or arguments.iso or arguments.boot_disk), extra=arguments.extra)
     emulator = kind(machine, arguments.folder, **options)
     size = os.get_terminal_size(sys.stdout.fileno()) if terminal else None
@@ -354,9 +372,14 @@ def run(arguments):
     if not arguments.iso:
         _make_iso(iso, arguments, command_line)
     _introduce(arguments, emulator, why, command_line, log_path)
-    with open(log_path, "wb") as log, emulator:
+    with contextlib.ExitStack() as held:
+        log = held.enter_context(open(log_path, "wb"))
+        held.enter_context(emulator)
         if arguments.verbose:
             say(emulator.command_text())
+        if arguments.debug:
+            line = held.enter_context(DebugLine(emulator.debug, arguments.folder))
+            _introduce_debugger(arguments, line)
         with raw_terminal(terminal):
             status = Session(emulator, log, terminal, timeout).run()
     if arguments.verbose:

@@ -5,6 +5,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 import linux_guest
 from harness import BUILD, ROOT
 from initramfs import COMPRESSORS, Archive, InitramfsError, shell_archive, write
-from linux_guest import FetchError, fetch
+from linux_guest import FetchError, fetch, fetch_symbols
 
 VMLINUZ = BUILD / "linux/vmlinuz"
 BUSYBOX = BUILD / "linux/busybox"
@@ -182,6 +183,91 @@ def test_on_a_terminal_it_asks(debian, tmp_path, keys, status):
     child.expect(pexpect.EOF)
     child.close()
     assert (child.exitstatus, bool(debian.asked())) == (status, status == 0)
+
+
+# The symbols of exactly one kernel.
+
+RELEASE = "6.1.0-9-cloud-amd64"
+DBG = f"linux-image-{RELEASE}-dbg"
+VMLINUX_FILE = f"usr/lib/debug/boot/vmlinux-{RELEASE}"
+
+
+def bzimage(path, text=f"{RELEASE} (someone) #1 SMP Debian 6.1.27-1 (2023-05-08)"):
+    path.parent.mkdir(exist_ok=True)
+    head = bytearray(0x400)
+    head[0x202:0x206], head[0x20e:0x210] = b"HdrS", (0x100).to_bytes(2, "little")
+    path.write_bytes(bytes(head[:0x300]) + text.encode() + b"\0")
+    return path
+
+
+@pytest.fixture
+def dbg(pool):
+    pool.add(DBG, [(VMLINUX_FILE, "symbols"), ("usr/lib/debug/lib/modules/kvm.ko", "more")],
+             version="6.1.27-1")
+    shutil.copy(pool.folder / f"{DBG}.control", pool.folder / f"{DBG}=6.1.27-1.control")
+    return pool
+
+
+def test_of_the_symbols_vmlinux_alone_is_kept(dbg, tmp_path, capsys):
+    files = tmp_path / "linux"
+    kernel = bzimage(files / f"vmlinuz-{RELEASE}")
+    (files / "vmlinuz").symlink_to(kernel.name)
+    assert fetch_symbols(files, files / "vmlinuz") == files / f"vmlinux-{RELEASE}"
+    assert f"symbols: of {RELEASE}: 3 MB to fetch, about 8 MB stay" in capsys.readouterr().err
+    assert (files / "vmlinux").readlink() == pathlib.Path(f"vmlinux-{RELEASE}")
+    assert (files / "vmlinux").read_text() == "symbols"
+    assert sorted(path.name for path in files.iterdir()) == sorted(
+        [".lock", "vmlinux", f"vmlinux-{RELEASE}", "vmlinuz", kernel.name])
+    fetch_symbols(files, files / "vmlinuz")
+    assert len(dbg.asked()) == 1
+    # Another kernel's do not become those of `make run`.
+    (files / "vmlinux").unlink()
+    fetch_symbols(files, bzimage(tmp_path / "other/bzImage"))
+    assert not (files / "vmlinux").exists()
+
+
+@pytest.mark.parametrize("text, says", [
+    (f"{RELEASE} (someone) #1 SMP Debian 6.1.28-1 (2023-05-08)",
+     f"apt has no {DBG} of version 6.1.28-1: a mirror keeps the newest alone"),
+    ("6.8.0 (me@here) #1 SMP 2024", "is no kernel of Debian's .*make gdb VMLINUX=file"),
+])
+def test_symbols_that_apt_does_not_have(dbg, tmp_path, text, says):
+    (dbg.folder / "x.new").touch()
+    with pytest.raises(FetchError, match=says):
+        fetch_symbols(tmp_path / "linux", bzimage(tmp_path / "bzImage", text))
+
+
+def test_a_file_that_is_no_kernel_has_no_symbols(dbg, tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * 4096)
+    with pytest.raises(FetchError, match="no bzImage"):
+        fetch_symbols(tmp_path / "linux", tmp_path / "file")
+
+
+def test_symbols_want_room_on_the_disk(dbg, tmp_path, monkeypatch):
+    monkeypatch.setattr(linux_guest.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 0, 9_000_000))
+    with pytest.raises(FetchError, match=r"10 MB are needed .*, 9 MB are free"):
+        fetch_symbols(tmp_path / "linux", bzimage(tmp_path / "bzImage"))
+    assert dbg.asked() == []
+
+
+def test_a_package_without_vmlinux_leaves_none(pool, tmp_path):
+    pool.add(DBG, [("usr/lib/debug/boot/other", "x")], version="6.1.27-1")
+    (pool.folder / f"{DBG}.control").rename(pool.folder / f"{DBG}=6.1.27-1.control")
+    with pytest.raises(FetchError, match="does not hold ./usr/lib/debug/boot/vmlinux-"):
+        fetch_symbols(tmp_path / "linux", bzimage(tmp_path / "bzImage"))
+    assert not list((tmp_path / "linux").glob("vmlinux*"))
+
+
+@pytest.mark.parametrize("keys, status", [("y", 0), ("n", 1)])
+def test_symbols_are_asked_for_on_a_terminal(dbg, tmp_path, keys, status):
+    child = pexpect.spawn(sys.executable, [linux_guest.__file__, "--folder", str(tmp_path / "linux"),
+                                           "--symbols-of", str(bzimage(tmp_path / "bzImage"))],
+                          encoding="utf-8")
+    child.expect(r"Fetch 3 MB by this line\? \(about 8 MB stay, unpacked; nothing is installed\) \[Y/n\] ")
+    child.sendline(keys)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert (child.exitstatus, bool(dbg.asked())) == (status, status == 0)
 
 
 # initramfs.py

@@ -310,8 +310,9 @@ LINUX_SAYS = ['module: linux console=ttyS0 "a=b c"$', "module: initrd$", "module
 
 @pytest.mark.parametrize("keys, says", [
     ([], ["command line: *$", *LINUX_SAYS]),
-    ([["executed automatically", "\x1b[B\r"]], ["command line: log=debug$", *LINUX_SAYS]),
-    ([["executed automatically", "\x1b[B\x1b[B\r"]], ["command line: *$", "module: realmode$"]),
+    ([["executed automatically", "\x1b[B\r"]], ["command line: debug=com2$", *LINUX_SAYS]),
+    ([["executed automatically", "\x1b[B\x1b[B\r"]], ["command line: log=debug$", *LINUX_SAYS]),
+    ([["executed automatically", "\x1b[B\x1b[B\x1b[B\r"]], ["command line: *$", "module: realmode$"]),
 ])
 def test_menu_with_a_kernel_has_linux_first(stand_in, tmp_path, keys, says):
     iso = _menu_iso(stand_in, tmp_path, linux_modules(stand_in, [stand_in, stand_in],
