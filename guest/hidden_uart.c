@@ -2,10 +2,9 @@
 
 #include "base/bits.h"
 #include "base/log.h"
+#include "drivers/serial/uart_registers.h"
 #include "guest/bios_data.h"
 #include "vmx/machine.h"
-
-#define UART_PORTS 8
 
 /* The BIOS data area: "System BIOS Data Area" of the PS/2 and PC BIOS Interface Technical
  * Reference. */

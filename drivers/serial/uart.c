@@ -2,43 +2,8 @@
 
 #include "base/bits.h"
 #include "base/hw.h"
+#include "drivers/serial/uart_registers.h"
 
-enum uart_register {
-    UART_THR = 0, /* write */
-    UART_RBR = 0, /* read; on the guest's line that would eat its input */
-    UART_DLL = 0, /* with LCR_DLAB */
-    UART_IER = 1,
-    UART_DLM = 1, /* with LCR_DLAB */
-    UART_IIR = 2, /* read */
-    UART_FCR = 2, /* write */
-    UART_LCR = 3,
-    UART_MCR = 4,
-    UART_LSR = 5,
-    UART_MSR = 6,
-    UART_SCR = 7,
-};
-
-#define FCR_ENABLE   0x01
-#define FCR_RESET    0x06 /* both FIFOs */
-#define IIR_FIFO     0xC0 /* both bits: the FIFOs are on; the 16550 before the A had one */
-#define LCR_8N1      0x03
-#define LCR_DLAB     0x80
-#define MCR_DTR      0x01
-#define MCR_RTS      0x02
-#define MCR_OUT1     0x04
-#define MCR_OUT2     0x08
-#define MCR_LOOP     0x10
-#define MSR_CTS      0x10
-#define MSR_DCD      0x80
-#define MSR_LINES    0xF0
-#define LSR_DR       0x01
-#define LSR_DAMAGED  0x0C /* the byte that is next: parity, framing */
-#define LSR_BREAK    0x10
-#define LSR_ERRORS   0x1E
-#define LSR_THRE     0x20
-#define LSR_TEMT     0x40
-#define FLOATING     0xFF
-#define FIFO_BYTES   16
 #define BAUD_HIGHEST 115200
 #define BAUD_LOWEST  50
 
@@ -112,7 +77,7 @@ static bool save(const struct uart *uart, struct uart_saved *saved)
     saved->mcr = get(uart, UART_MCR);
     uint8_t iir = get(uart, UART_IIR);
     saved->fifo_enabled = (iir & IIR_FIFO) == IIR_FIFO;
-    return iir != FLOATING;
+    return iir != UART_FLOATING;
 }
 
 /* The reverse of save and set_line. LCR comes last: where DLAB is to be set again, the register at
@@ -143,7 +108,7 @@ static bool scratch_holds(const struct uart *uart, uint8_t value)
  * the scratch register tells, and is put back. */
 static bool registers_answer(const struct uart *uart)
 {
-    if (get(uart, UART_LSR) == FLOATING || get(uart, UART_IIR) == FLOATING)
+    if (get(uart, UART_LSR) == UART_FLOATING || get(uart, UART_IIR) == UART_FLOATING)
         return false;
     uint8_t scratch = get(uart, UART_SCR);
     bool holds = scratch_holds(uart, 0x5A) && scratch_holds(uart, 0xA5);
@@ -167,7 +132,7 @@ static void enable_fifo(struct uart *uart, uint8_t reset)
     uart->has_fifo = (get(uart, UART_IIR) & IIR_FIFO) == IIR_FIFO;
     if (!uart->has_fifo)
         set(uart, UART_FCR, 0);
-    uart->burst = uart->has_fifo ? FIFO_BYTES : 1;
+    uart->burst = uart->has_fifo ? UART_FIFO_BYTES : 1;
 }
 
 enum error uart_probe_and_init(struct uart *uart, uint16_t port, uint32_t baud)
@@ -234,10 +199,10 @@ int uart_try_read(struct uart *uart)
 {
     if (!uart->present)
         return UART_NOTHING;
-    for (unsigned i = 0; i < FIFO_BYTES; i++) {
+    for (unsigned i = 0; i < UART_FIFO_BYTES; i++) {
         uint8_t status = get(uart, UART_LSR);
         uart->lost_status |= status & LSR_ERRORS;
-        if (!(status & LSR_DR) || status == FLOATING)
+        if (!(status & LSR_DR) || status == UART_FLOATING)
             return UART_NOTHING;
         uint8_t byte = get(uart, UART_RBR);
         if (status & LSR_BREAK)
@@ -255,7 +220,7 @@ bool uart_borrow(struct uart *uart, struct uart_saved *saved)
     if (!save(uart, saved)) /* then what save wrote went nowhere */
         return false;
     set_line(uart, saved);
-    uart->burst = saved->fifo_enabled ? FIFO_BYTES : 1;
+    uart->burst = saved->fifo_enabled ? UART_FIFO_BYTES : 1;
     return true;
 }
 
