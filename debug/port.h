@@ -7,6 +7,9 @@
 /* Open a UART of the debugger's own. Boot only. */
 MUST_CHECK enum error port_open(uint16_t port, uint32_t baud);
 
+/* Or talk on the log's: kept from the guest, or borrowed each time. Boot only. */
+MUST_CHECK enum error port_share(bool keep);
+
 /* Around a session, and around a look while the guest runs: a port that is shared with the guest is
  * borrowed and given back. */
 void port_enter(void);

@@ -6,6 +6,10 @@
 #include "debug/monitor.h"
 #include "debug/port.h"
 #include "debug/target.h"
+#include "guest/hidden_uart.h"
+#include "guest/watched_console.h"
+#include "guest/watched_uart.h"
+#include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/stop.h"
 #include "lib/format.h"
@@ -18,6 +22,7 @@
 
 static struct session_stop stopped;
 static bool in_session, gdb_talks;
+static bool watched;                    /* the port is the guest's: console=watched */
 static int pending_byte = UART_NOTHING; /* what broke in, where it is also said something by */
 static uint32_t guest_cpus;
 static uint32_t stop_at;
@@ -32,7 +37,14 @@ static uint64_t steps_left;
 const struct session_stop *session_stopped(void) { return &stopped; }
 bool session_is_stopped(void) { return in_session && !going.decided; }
 uint32_t session_cpus(void) { return guest_cpus; }
-void session_talk_gdb(bool gdb) { gdb_talks = gdb; }
+
+void session_talk_gdb(bool gdb)
+{
+    gdb_talks = gdb;
+    log_hush(gdb);
+    watched_console_set_key(gdb ? INTERRUPT : WATCHED_KEY);
+}
+
 void session_repeat_step(uint64_t count) { steps_left = count; }
 
 const char *session_reason(enum debug_why why)
@@ -119,6 +131,14 @@ static void name_the_deaf(void)
             say("cpu%u does not stop: its guest may have switched the local APIC off\n", i);
 }
 
+/* The watched key a second time is the guest's. */
+static bool send_key_on(int byte)
+{
+    char why[200];
+    return watched && byte == WATCHED_KEY && stopped.why == DEBUG_KEY && !gdb_talks &&
+           watched_console_send(this_vmx_cpu(), WATCHED_KEY) && session_go_on(why, sizeof(why));
+}
+
 static void hear(int byte) { (void)monitor_feed(byte); }
 
 static void converse(void)
@@ -129,6 +149,7 @@ static void converse(void)
     monitor_stopped();
     name_the_deaf();
     monitor_prompt();
+    bool first = true;
     while (!going.decided) {
         int byte = pending_byte;
         pending_byte = UART_NOTHING;
@@ -136,18 +157,21 @@ static void converse(void)
             byte = port_get();
         if (byte == UART_NOTHING)
             hw_pause();
-        else
+        else if (!first || !send_key_on(byte))
             hear(byte);
+        first &= byte == UART_NOTHING;
     }
     in_session = false;
-    if (!gdb_talks && !going.step)
+    if (!gdb_talks && !going.step && !watched)
         monitor_prompt();
     port_leave();
 }
 
 static bool is_asked_for(void)
 {
+    port_enter();
     int byte = port_get();
+    port_leave();
     return byte == UART_BREAK || byte == INTERRUPT;
 }
 
@@ -181,6 +205,11 @@ static void look(struct vmx_cpu *vcpu)
     int byte;
     if (vcpu->debug_why != DEBUG_NOTHING)
         return;
+    if (watched) {
+        if (watched_console_look(vcpu))
+            debug_event(vcpu, DEBUG_KEY, 0);
+        return;
+    }
     port_enter();
     while ((byte = port_get()) != UART_NOTHING) {
         bool asks;
@@ -219,19 +248,36 @@ static void warn_of_limits(void)
                           "hypercall and breakpoints do");
 }
 
-void session_prepare(const struct options *options, uint32_t count)
+/* The port, and what the guest is to find there. */
+static enum error open_port(const struct options *options, bool bios)
 {
-    if (!options->debug_port)
-        return;
-    if (options->debug_port == options->serial_port) {
-        log_warn("debug", "the log has port 0x%x: write console=own, or another debug=",
-                 options->debug_port);
-        return;
+    uint16_t port = options->debug_port;
+    if (port && port != options->serial_port) {
+        hidden_uart_install(this_cpu(), port, bios);
+        return port_open(port, options->debug_baud);
     }
-    if (port_open(options->debug_port, options->debug_baud) != ERROR_NONE) {
-        log_warn("debug", "there is no UART at port 0x%x: no debugger", options->debug_port);
-        return;
+    if (port && options->console == CONSOLE_SHARED) {
+        log_warn("debug", "the log has port 0x%x: write console=own, or another debug=", port);
+        return ERROR_RANGE;
     }
+    watched = options->console == CONSOLE_WATCHED;
+    enum error error = port_share(!watched);
+    if (error == ERROR_NONE && watched)
+        watched_console_install(options->serial_port);
+    else if (error == ERROR_NONE)
+        hidden_uart_install(this_cpu(), options->serial_port, bios);
+    return error;
+}
+
+void session_prepare(const struct options *options, uint32_t count, bool bios)
+{
+    if (!options->debug_port && options->console == CONSOLE_SHARED)
+        return;
+    enum error error = open_port(options, bios);
+    if (error == ERROR_NOT_FOUND)
+        log_warn("debug", "there is no UART: no debugger");
+    if (error != ERROR_NONE)
+        return;
     guest_cpus = count;
     stop_at = options->stop_at;
     machine.debug.attend = attend;
@@ -240,8 +286,9 @@ void session_prepare(const struct options *options, uint32_t count)
     machine.debug.stop_at_start = stop_at & STOP_AT_CPU;
     machine.debug.stop_at_nmi = stop_at & STOP_AT_NMI;
     warn_of_limits();
-    log_info("debug", "the debugger is at port 0x%x, %u baud", options->debug_port,
-             options->debug_baud);
+    log_info("debug", "the debugger is at port 0x%x%s",
+             options->debug_port ? options->debug_port : options->serial_port,
+             watched ? ", the guest's: Ctrl-\\ stops it" : "");
 }
 
 void session_launch(void)
@@ -250,7 +297,8 @@ void session_launch(void)
     if (!machine.debug.attend)
         return;
     monitor_set_cpu(vcpu->cpu);
-    monitor_start();
+    if (!watched)
+        monitor_start();
     percpu_attend(vcpu->cpu, ATTENTION_LOG); /* arms the timer */
     if (stop_at & STOP_AT_LAUNCH)
         debug_event(vcpu, DEBUG_LAUNCH, 0);

@@ -6,8 +6,9 @@
 #include "boot/options.h"
 #include "vmx/debugging.h"
 
-/* Register with the mechanism, if the options name a port. Before the VMCSs are written; boot. */
-void session_prepare(const struct options *options, uint32_t guest_cpus);
+/* Register with the mechanism, if the options name a port; `bios`: the guest has it. Before the
+ * VMCSs are written; boot. */
+void session_prepare(const struct options *options, uint32_t guest_cpus, bool bios);
 
 /* The guest is about to be launched, on this CPU. */
 void session_launch(void);

@@ -14,6 +14,7 @@
 #define ROOM_RECORDS   4       /* for lines of other CPUs meanwhile */
 #define IDLE_POLLS     1000000 /* a second and more without a byte taken */
 #define KICK_LINES     4       /* two CPUs that log at once must not each leave it to the other */
+#define BORROW_TRIES   20      /* a tenth of a second each */
 #define LINE_PERIOD_US 250000  /* four lines a second, once the port is the guest's */
 
 static struct log_record early_records[EARLY_RECORDS];
@@ -27,6 +28,8 @@ static struct uart uart;
 static struct spinlock port_lock;
 static enum log_level threshold = LOG_DEBUG; /* until the options say */
 static bool port_is_ours, drain_after_launch, taken;
+static bool kept, hushed, borrowed; /* with a debugger on the port */
+static struct uart_saved guests;
 static uint64_t next_line_us;
 static void (*mirror)(const char *text, size_t length);
 
@@ -174,11 +177,42 @@ void log_release_serial(void)
     if (port_is_ours && spin_lock_bounded(&port_lock, IDLE_POLLS)) {
         pump(true);
         port_is_ours = false;
-        uart_release(&uart);
+        if (!kept)
+            uart_release(&uart);
         spin_unlock(&port_lock);
     }
     port_is_ours = false;
 }
+
+struct uart *log_share_serial(bool keep)
+{
+    kept = keep;
+    return port_is_ours ? &uart : NULL;
+}
+
+/* All CPUs stand still, or this one looks for a moment: whoever prints a line is soon done. A guest
+ * whose last byte does not leave loses its settings of the line. */
+void log_enter_serial(void)
+{
+    unsigned tries = BORROW_TRIES;
+    (void)spin_lock_bounded(&port_lock, IDLE_POLLS);
+    borrowed = false;
+    if (kept)
+        return;
+    while (!borrowed && tries--)
+        borrowed = uart_borrow(&uart, &guests);
+    if (!borrowed)
+        uart_take(&uart);
+}
+
+void log_leave_serial(void)
+{
+    if (borrowed)
+        uart_return(&uart, &guests);
+    spin_unlock(&port_lock);
+}
+
+void log_hush(bool hush) { hushed = hush && kept; }
 
 bool log_read(uint64_t *at, struct log_record *record)
 {
@@ -186,12 +220,11 @@ bool log_read(uint64_t *at, struct log_record *record)
     return *at < ring.next && log_ring_read(&ring, at, record, &passed);
 }
 
-bool log_has_lines(void) { return drain_after_launch && !taken && ring.next != cursor; }
+bool log_has_lines(void) { return drain_after_launch && !taken && !hushed && ring.next != cursor; }
 
 uint64_t log_drain_line(void)
 {
     struct log_record record;
-    struct uart_saved guests;
     uint64_t now = time_us();
     if (!log_has_lines())
         return 0;
@@ -202,12 +235,13 @@ uint64_t log_drain_line(void)
     next_line_us = now + LINE_PERIOD_US;
     if (!spin_try_lock(&port_lock))
         return LINE_PERIOD_US;
-    if (uart_borrow(&uart, &guests)) {
+    if (kept || uart_borrow(&uart, &guests)) {
         if (log_ring_read(&ring, &cursor, &record, &missed)) {
             tell_missed();
             put_record(&record);
         }
-        uart_return(&uart, &guests);
+        if (!kept)
+            uart_return(&uart, &guests);
     }
     spin_unlock(&port_lock);
     return log_has_lines() ? LINE_PERIOD_US : 0;

@@ -22,8 +22,19 @@ void log_pump(void);
 /* Move to a larger ring, which keeps what the first one held. `records` is a power of two. */
 void log_grow(struct log_record *buffer, uint64_t records);
 
-/* The guest takes over the port: it is put back as it was found. */
+/* The guest takes over the port, unless it is kept: it is put back as it was found. */
 void log_release_serial(void);
+
+/* A debugger talks on the port as well, which is kept from the guest (`keep`), or borrowed each
+ * time. NULL: there is none. Boot, before the launch. */
+struct uart *log_share_serial(bool keep);
+
+/* Around its use after the launch: nobody else prints meanwhile. */
+void log_enter_serial(void);
+void log_leave_serial(void);
+
+/* No lines go to a port that is kept: something else is spoken there. */
+void log_hush(bool hush);
 
 /* Whether lines wait, and the BSP is to come and fetch them. Cheap. */
 bool log_has_lines(void);

@@ -7,7 +7,6 @@
 #include "base/x86/cr.h"
 #include "debug/session.h"
 #include "guest/cmos.h"
-#include "guest/hidden_uart.h"
 #include "kernel/debug_fault.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -198,21 +197,13 @@ void main_build_ept(void)
               machine.ept.reserve_count, caps.page_1g ? "1 GiB" : "2 MiB");
 }
 
-/* What the ports of the machine show that is not theirs. */
-static void intercept_ports(void)
+void main_prepare_guest_cpus(void)
 {
     bool bios = guest_has_bios(boot.plan.kind);
     if (bios)
         cmos_intercept(&boot.facts.map);
-    if (boot.options.debug_port && boot.options.debug_port != boot.options.serial_port)
-        hidden_uart_install(this_cpu(), boot.options.debug_port, bios);
-}
-
-void main_prepare_guest_cpus(void)
-{
-    intercept_ports();
     machine.hidden = boot.options.cpuid == CPUID_HIDDEN;
-    session_prepare(&boot.options, boot.guest_cpus);
+    session_prepare(&boot.options, boot.guest_cpus, bios);
     vmx_prepare_machine(boot.place.base.v, boot.place.end.v);
     machine.measure_exits = boot.options.exitcost;
     machine.guest_cpus = boot.guest_cpus;

@@ -10,6 +10,7 @@
 struct port_range {
     uint16_t first, last;
     bool held;
+    bool passes;    /* at first the guest's accesses do not exit: ports_set_exits() */
     bool gives_way; /* INS and OUTS end the range; others carry them out element by element */
     uint8_t (*read)(uint16_t port, uint8_t byte); /* what the guest reads; NULL: `byte` */
     void (*written)(uint16_t port, uint8_t byte); /* NULL: nothing */

@@ -36,8 +36,10 @@ void ports_prepare(void)
         return;
     machine.io_bitmap[0] = frames_take();
     machine.io_bitmap[1] = frames_take();
-    for (unsigned i = 0; i < machine.ports.count; i++)
-        ports_set_exits(machine.ports.range[i].first, machine.ports.range[i].last, true);
+    for (unsigned i = 0; i < machine.ports.count; i++) {
+        const struct port_range *range = &machine.ports.range[i];
+        ports_set_exits(range->first, range->last, !range->passes);
+    }
 }
 
 static void give_way(const struct port_range *range, uint16_t port)
