@@ -12,9 +12,11 @@
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/stop.h"
+#include "kernel/time.h"
 #include "lib/format.h"
 #include "vmx/controls.h"
 #include "vmx/machine.h"
+#include "vmx/root.h"
 #include "vmx/vmcs.h"
 
 #define STOP_BOUND_US 200000
@@ -184,6 +186,8 @@ static void attend(struct vmx_cpu *vcpu)
         run_this_alone(vcpu);
         return;
     }
+    if (why == DEBUG_ENTRY_FAILURE)
+        vmx_relaunch(vcpu);
     bool held = stop_holder() == self;
     if (!held)
         (void)!stop_all(STOP_WORK, STOP_BOUND_US);
@@ -196,6 +200,7 @@ static void attend(struct vmx_cpu *vcpu)
         monitor_set_cpu(self);
         converse();
     }
+    vcpu->started_us = time_us(); /* an INIT that was held since before a SIPI comes now */
     go_on(vcpu);
 }
 

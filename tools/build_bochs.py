@@ -40,6 +40,14 @@ CHANGES = [
      "  bx_pc_system.invlpg(get_laddr(i->seg(), eaddr));\n\n"
      "  BX_CPU_THIS_PTR monitor.arm(paddr, (",
      "a CPU in MWAIT must see a store of one that has the page in its TLB: by its linear address"),
+    ("cpu/event.cc", "#endif\n      BX_CPU_THIS_PTR activity_state = BX_ACTIVITY_STATE_ACTIVE;\n"
+     "      BX_CPU_THIS_PTR inhibit_mask",
+     "#endif\n      if (! (BX_CPU_THIS_PTR in_vmx_guest && BX_CPU_THIS_PTR vmcs.pin_vmexec_ctrls.NMI_EXITING() &&\n"
+     "          is_unmasked_event_pending(BX_EVENT_NMI) &&\n"
+     "          BX_CPU_THIS_PTR activity_state == BX_ACTIVITY_STATE_HLT))\n"
+     "        BX_CPU_THIS_PTR activity_state = BX_ACTIVITY_STATE_ACTIVE;\n"
+     "      BX_CPU_THIS_PTR inhibit_mask",
+     "an NMI that exits finds a CPU in HLT, and the exit says so: SDM vol. 3C, 28.1"),
 ]
 
 

@@ -122,3 +122,11 @@ void vmx_flush_linear(void)
         VMX_SUCCEED)
         panic("INVVPID failed, VPID %u", vpid);
 }
+
+/* A VMCS that was launched must be cleared to be launched again (SDM vol. 3C, 25.1 "Overview"). */
+void vmx_relaunch(struct vmx_cpu *vcpu)
+{
+    if (vmx_vmclear(vcpu->vmcs) != VMX_SUCCEED || vmx_vmptrld(vcpu->vmcs) != VMX_SUCCEED)
+        panic("the VMCS of cpu%u cannot be loaded again", vcpu->cpu->number);
+    vcpu->launched = 0;
+}

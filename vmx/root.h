@@ -12,6 +12,10 @@ void vmx_read_capabilities(struct vmx_capabilities *caps);
  * ERROR_UNSUPPORTED, logged, where the CPU says no. This CPU, its slot entered. */
 MUST_CHECK enum error vmx_root_enter(struct vmx_cpu *vcpu, hpa_t vmxon_region, hpa_t vmcs_region);
 
+/* After a VM entry that failed: have the next one be a launch, which the failed one may have been.
+ */
+void vmx_relaunch(struct vmx_cpu *vcpu);
+
 /* Drop this CPU's mappings: of the EPT in use, and of this guest's linear addresses. */
 void vmx_flush_ept(uint64_t eptp);
 void vmx_flush_linear(void);

@@ -14,8 +14,10 @@ void __wrap_debug_fault_set(const struct options *options) { chosen = options; }
 
 void __wrap_debug_fault_after_launch(const struct cpu *cpu)
 {
-    if (cpu->number != chosen->debug_fault_on_ap)
+    static bool done;
+    if (cpu->number != chosen->debug_fault_on_ap || done)
         return;
+    done = true;
     if (chosen->debug_fault == DEBUG_FAULT_DIVIDE)
         vmcs_write(CR3_TARGET_COUNT, 5);
     else if (chosen->debug_fault == DEBUG_FAULT_PAGE)

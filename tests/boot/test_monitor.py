@@ -1,0 +1,194 @@
+"""The monitor at the debugger's port: what stops the guest, what is shown, and that it goes on as if
+nothing had been. The emulator's serial ports are sockets; the guests are those of the matrix."""
+
+import random
+import re
+import time
+
+import pexpect
+import pytest
+
+from emulators import Bochs
+from harness import Case, Talk
+
+SEED = 20261122
+PLACES = {1: "halt", 2: "spin", 3: "wait"}
+
+
+def machine(name, guest="standstill", **fields):
+    """A row of its own: a guest in Bochs, with the debugger at COM2."""
+    fields = {"options": "debug=com2", "end": "poweroff", "debug_port": 2, "timeout": 120,
+              "modules": [f"{guest}.bin=realmode"], "expect": [f"^{guest} PASS"], **fields}
+    return Case(name=f"monitor-{name}", **fields)
+
+
+def ask(talk, command, cpu=0):
+    """The lines that a command says while the guest stands still."""
+    talk.debug.send(command + "\r")
+    talk.debug.expect_exact(command)
+    talk.debug.expect(rf"\r\ncpu{cpu}> ")
+    return talk.debug.before.decode().split("\r\n")[1:]
+
+
+def stop(talk):
+    talk.debug.send("\x03")
+    talk.debug.expect(r"cpu(\d+): asked for, .*\r\n(?:cpu.*\r\n)*cpu\d+> ")
+
+
+def go_on(talk):
+    talk.debug.send("cont\r")
+    talk.debug.expect_exact("running> ")
+
+
+def rip_of(lines, cpu):
+    return int(re.search(rf"cpu{cpu} .* rip ([0-9a-f]{{16}})", "\n".join(lines)).group(1), 16)
+
+
+def test_before_the_first_instruction(tmp_path):
+    with Talk(machine("launch", "realmode", options="debug=com2 stop=launch"), tmp_path) as talk:
+        talk.debug.expect(r"cpu0: launch, real mode, rip 0000000000007c00\r\ncpu0> ")
+        assert not any("realmode:" in line for line in talk.watch.lines)
+        shown = "\n".join(ask(talk, "regs"))
+        assert "rdx 0000000000000080" in shown and "rsp 0000000000007c00" in shown
+        assert ask(talk, "regs rdi=0x1234+1") == [""] or True
+        assert "rdi 0000000000001235" in "\n".join(ask(talk, "regs"))
+        assert "no register" in ask(talk, "regs rex=1")[0]
+        assert "there is no command" in ask(talk, "reggs")[0]
+        go_on(talk)
+        talk.finish()
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 5])
+def test_cpus_that_no_interrupt_reaches(tmp_path, cpus):
+    with Talk(machine(f"standstill-{cpus}", cpus=cpus), tmp_path) as talk:
+        talk.debug.expect(r"cpu0: hypercall, 64-bit, CPL 0, rip")
+        talk.debug.expect_exact("cpu0> ")
+        go_on(talk)
+        talk.wait_for("standstill: ready")
+        before = None
+        for _ in range(5):
+            stop(talk)
+            lines = ask(talk, "cpus")
+            assert len(lines) == cpus
+            assert not any("does not stop" in line for line in lines)
+            places = [rip_of(lines, cpu) for cpu in range(min(cpus, 4))]
+            if cpus > 4:
+                assert "wait-for-SIPI" in lines[4]
+            assert lines == ask(talk, "cpus"), "all of them stand still"
+            if before and cpus > 1:
+                assert places[1] == before[1], "HLT with interrupts off goes on being HLT"
+            before = places
+            go_on(talk)
+        stop(talk)
+        ask(talk, "regs rbx=0x6e6f6f67")
+        go_on(talk)
+        talk.finish()
+
+
+def test_each_cpu_s_start(tmp_path):
+    with Talk(machine("cpu", cpus=3, options="debug=com2 stop=cpu"), tmp_path) as talk:
+        for cpu in (1, 2):
+            talk.debug.expect(rf"cpu{cpu}: started by a SIPI, real mode, rip 0000000000020000\r\n")
+            talk.debug.expect_exact(f"cpu{cpu}> ")
+            go_on(talk)
+        talk.debug.expect("cpu0: hypercall")
+        talk.debug.expect_exact("cpu0> ")
+        go_on(talk)
+        talk.wait_for("standstill: ready")
+        stop(talk)
+        ask(talk, "regs rbx=0x6e6f6f67")
+        go_on(talk)
+        talk.finish()
+
+
+def test_a_triple_fault_is_seen_first(tmp_path):
+    row = machine("tfault", "triple", cpus=2, options="debug=com2 stop=tfault", end="guest-stopped",
+                  expect=["orlop: guest stopped: triple fault on cpu0"])
+    with Talk(row, tmp_path) as talk:
+        talk.debug.expect(r"cpu0: triple fault, 32-bit, CPL 0, rip ")
+        talk.debug.expect_exact("cpu0> ")
+        assert "idtr base 0000000000000000 limit 0000" in "\n".join(ask(talk, "regs"))
+        talk.debug.send("cont\r")
+        talk.finish()
+
+
+def test_a_failed_entry_is_seen_first(tmp_path):
+    row = machine("entry", "realmode", elf="entry_broken.elf", end="panic",
+                  options="debug=com2 stop=entry debug_fault=tables,bsp,guest",
+                  expect=["VM entry failed on cpu0: .* rule RFLAGS_1"])
+    with Talk(row, tmp_path) as talk:
+        talk.debug.expect(r"cpu0: VM entry failed, ")
+        talk.debug.expect_exact("cpu0> ")
+        assert "eflags 00000000" in "\n".join(ask(talk, "regs"))
+        talk.debug.send("cont\r")
+        talk.finish()
+
+
+def test_a_failed_entry_can_be_put_right(tmp_path):
+    row = machine("entry-mended", "realmode", elf="entry_broken.elf",
+                  options="debug=com2 stop=entry debug_fault=tables,bsp,guest")
+    with Talk(row, tmp_path) as talk:
+        talk.debug.expect(r"cpu0: VM entry failed, ")
+        talk.debug.expect_exact("cpu0> ")
+        ask(talk, "regs eflags=0x20002")
+        assert "rule" in ask(talk, "cont")[0], "virtual-8086 mode with segments of real mode"
+        ask(talk, "regs eflags=2")
+        go_on(talk)
+        talk.finish()
+
+
+def stop_at_random(talk, count):
+    """Stops the guest at so many moments, in each of which its registers are read, until it ends."""
+    chance = random.Random(SEED)
+    stops = 0
+    try:
+        while stops < count:
+            time.sleep(chance.random() / 4)
+            talk.debug.send("\x03")
+            talk.debug.expect(r"cpu\d+: asked for, .*\r\n(?:cpu.*\r\n)*cpu(\d+)> ")
+            assert ask(talk, "cpus", int(talk.debug.match.group(1)))
+            go_on(talk)
+            stops += 1
+    except (pexpect.EOF, OSError):
+        talk.finish()  # the guest was through, or why it was not
+    return stops
+
+
+@pytest.mark.parametrize("guest, fields", [
+    ("sipis", {"cpus": 2, "options": "debug=com2 sipi=wfs", "timeout": 300}),
+    ("events", {"timeout": 300}),
+    ("canary", {"cpus": 2, "timeout": 300}),
+])
+@pytest.mark.skipif(int(re.sub(r"\D*(\d*).*", r"\1", Bochs.version()) or 0) < 3, reason="time")
+def test_a_guest_passes_while_it_is_stopped_at_random(tmp_path, guest, fields):
+    with Talk(machine(f"random-{guest}", guest, **fields), tmp_path) as talk:
+        talk.debug.expect_exact("running> ")
+        assert stop_at_random(talk, 60) >= 3
+        talk.finish()
+
+
+@pytest.mark.long
+def test_a_thousand_stops_lose_no_event(tmp_path):
+    row = machine("thousand", "storm", cpus=4, options="debug=com2 sipi=wfs", timeout=1500,
+                  cpu="corei7_sandy_bridge_2600k", extra=["cpu: quantum=16"])
+    with Talk(row, tmp_path) as talk:
+        talk.debug.expect_exact("running> ")
+        assert stop_at_random(talk, 1000) >= 20
+        talk.finish()
+
+
+def test_garbage_on_the_port_hurts_nothing(tmp_path):
+    noise = random.Random(SEED)
+    with Talk(machine("garbage", "realmode", options="debug=com2 stop=launch"), tmp_path) as talk:
+        talk.debug.expect_exact("cpu0> ")
+        for _ in range(64):
+            talk.debug.send(bytes(noise.choice([*range(0x20), *range(0x80, 0x100), *b"regs xcpu\r"])
+                                  for _ in range(64)).replace(b"$", b""))
+        talk.debug.send("\x03")
+        talk.debug.expect(r"cpu0> $", timeout=60)
+        while True:
+            talk.debug.send("\x03\x15\x03help\r")
+            if talk.debug.expect([r"what there is[^\0]*cpu0> $", r"\$"], timeout=20) == 0:
+                break
+        go_on(talk)
+        talk.finish()
