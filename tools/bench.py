@@ -80,9 +80,9 @@ LOG_LIMIT = 6 * 1024
 STOP_LIMIT = 20_000
 # (what, memory, CPUs, options, the most ticks it may take)
 BOOTS = [
-    ("256 MiB, 1 CPU", 256, 1, "serial=none", 2_000_000),
-    ("2 GiB, 1 CPU", 2048, 1, "serial=none", 2_000_000),
-    ("256 MiB, 8 CPUs", 256, 8, "serial=none", 8_000_000),
+    ("256 MiB, 1 CPU", 256, 1, "serial=none", 32_000_000),
+    ("2 GiB, 1 CPU", 2048, 1, "serial=none", 32_000_000),
+    ("256 MiB, 8 CPUs", 256, 8, "serial=none", 38_000_000),
 ]
 
 

@@ -5,31 +5,24 @@ the high half is loaded as one piece, which boot/entry.asm unpacks to where it w
     pack_image.py LINKED PACKED
 
 Sections, symbols and debug information stay as they are, so that gdb and objdump read the packed
-file as the other. The packing itself is Debian's lz4's, and its block format is what is stored.
+file as the other. The packing is LZMA.
 """
+import lzma
 import pathlib
 import struct
-import subprocess
 import sys
 
 PT_LOAD, PF_W, PF_R = 1, 2, 4
 HIGH_HALF = 1 << 63
 PAGE = 4096
-LEGACY_MAGIC = 0x184C2102
+FILTERS = [{"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp": 0, "pb": 0,
+            "dict_size": 1 << 24, "nice_len": 273, "depth": 1000}]
 SEGMENT = struct.Struct("<IIQQQQQQ")  # type, flags, offset, vaddr, paddr, filesz, memsz, align
 
 
-def lz4_block(data):
-    """One block of LZ4, as the legacy frame holds it, which has no more than a size before it."""
-    try:
-        frame = subprocess.run(["lz4", "-l", "--best", "-c"], input=data, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, check=True).stdout
-    except FileNotFoundError:
-        raise SystemExit("pack_image: lz4 is missing; `make deps` installs it") from None
-    magic, size = struct.unpack_from("<II", frame)
-    if magic != LEGACY_MAGIC or size != len(frame) - 8:
-        raise SystemExit("pack_image: lz4 gave no single block of its legacy format")
-    return frame[8:]
+def lzma_stream(data):
+    """The stream alone, with what boot_unpack takes for granted: no bits of place or neighbour."""
+    return lzma.compress(data, format=lzma.FORMAT_RAW, filters=FILTERS)
 
 
 def checksum(data):
@@ -40,10 +33,11 @@ def checksum(data):
     return total
 
 
-def with_header(block):
+def with_header(image):
     """What is to lie at packed_load."""
-    padded = block + bytes(-len(block) % 4)
-    return struct.pack("<II", len(block), checksum(padded)) + padded
+    stream = lzma_stream(image)
+    padded = stream + bytes(-len(stream) % 4)
+    return struct.pack("<III", len(stream), checksum(padded), len(image)) + padded
 
 
 def image_bytes(data, segments):
@@ -69,7 +63,7 @@ def pack(data):
         raise SystemExit("pack_image: not a file that linker.ld laid out")
 
     start, end = high[0][4], high[-1][4] + high[-1][6]
-    packed = with_header(lz4_block(image_bytes(data, high)))
+    packed = with_header(image_bytes(data, high))
     data += bytes(-len(data) % PAGE)
     memory = (PT_LOAD, PF_R | PF_W, 0, high[0][3], start, 0, end - start, PAGE)
     payload = (PT_LOAD, PF_R, len(data), end, end, len(packed), len(packed), PAGE)

@@ -1,5 +1,6 @@
 """The tools of the build: each check finds what it is for."""
 
+import lzma
 import os
 import re
 import shlex
@@ -193,23 +194,16 @@ def test_orlop_elf_is_not_packed_twice():
         pack_image.pack((BUILD / "orlop.elf").read_bytes())
 
 
-def test_packing_says_that_lz4_is_missing(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SystemExit, match="lz4 is missing; `make deps`"):
-        pack_image.lz4_block(b"image")
-
-
 def test_orlop_elf_holds_its_sections_packed(tmp_path):
-    """LZ4's own program reads the last segment, and finds what gdb finds in the sections."""
+    """Python's LZMA reads the last segment, and finds what gdb finds in the sections."""
     data = (BUILD / "orlop.elf").read_bytes()
     loaded = check_image.load_segments(data)[-1][1]
-    size, total = struct.unpack_from("<II", data, len(data) - loaded)
-    packed = data[len(data) - loaded + 8:]
+    size, total, unpacked = struct.unpack_from("<III", data, len(data) - loaded)
+    packed = data[len(data) - loaded + 12:]
     assert 0 <= len(packed) - size < 4
     assert total == pack_image.checksum(packed)
-    frame = struct.pack("<II", pack_image.LEGACY_MAGIC, size) + packed[:size]
-    image = subprocess.run(["lz4", "-d", "-c"], input=frame, stdout=subprocess.PIPE,
-                           check=True).stdout
+    image = lzma.decompress(packed[:size], lzma.FORMAT_RAW, filters=pack_image.FILTERS)
+    assert len(image) == unpacked
     for section in (".text", ".rodata"):
         subprocess.run(["objcopy", "-O", "binary", "-j", section, BUILD / "orlop.elf",
                         tmp_path / "held"], check=True)
