@@ -70,7 +70,7 @@ unsigned target_register_find(const char *name, size_t length)
 }
 
 /* FXSAVE's area, as the guest has left it; without CR4.OSFXSR it lacks the XMM registers. */
-static void fpu_move(uint8_t *area, bool load)
+static __attribute__((noinline)) void fpu_move(uint8_t *area, bool load)
 {
     uint64_t cr4 = hw_read_cr4();
     hw_write_cr4(cr4 | CR4_OSFXSR);

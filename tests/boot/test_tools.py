@@ -163,6 +163,16 @@ def test_image_finds_fpu_instructions(tmp_path, statement):
     assert check_image.check_instructions(_listing(tmp_path, f"void f(void) {{ {statement} }}"))
 
 
+def test_image_allows_what_is_named(tmp_path):
+    code = 'void f(void) { __asm__("fxsave (%rsp)"); } void g(void) { __asm__("fxsave (%rsp)"); }'
+    listing = _listing(tmp_path, code)
+    check = check_image.check_instructions
+    assert check(listing, [("f", "fxsave", 1, "a reason")]) == ["g: fxsave [rsp]"]
+    assert check(listing, [("f", "fxsave", 1, ""), ("g", "fxsave", 1, "")]) == []
+    assert check(listing, [("f", "fxsave", 2, ""), ("g", "fxsave", 1, "")]) == [
+        "f: fxsave is allowed, and not there"]
+
+
 def test_image_accepts_integer_code(tmp_path):
     code = """
         int loop(int *a, int n) { int s = 0; for (int i = 0; i < n; i++) s += a[i] * i; return s; }
