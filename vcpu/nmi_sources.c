@@ -40,3 +40,5 @@ bool nmi_is_guests(uint32_t *handed, uint32_t asserted, bool foreign, bool block
     *handed = foreign ? 0 : asserted & (*handed | fresh);
     return foreign || fresh;
 }
+
+bool nmi_is_button(uint32_t asserted) { return !(asserted & NMI_SOURCE_PERF); }

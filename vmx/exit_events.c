@@ -238,9 +238,14 @@ static void note_nmis(struct vmx_cpu *vcpu, uint32_t why)
 {
     bool foreign = why & ATTENTION_GUEST_NMI;
     bool blocked = vmcs_read(GUEST_INTERRUPTIBILITY_STATE) & INTERRUPTIBILITY_NMI;
-    uint32_t asserted = why & ATTENTION_KICKED ? asserted_sources() : 0;
+    bool looks = (why & ATTENTION_KICKED) || machine.debug.stop_at_nmi;
+    uint32_t asserted = looks ? asserted_sources() : 0;
     if (!nmi_is_guests(&vcpu->nmi_handed, asserted, foreign, blocked))
         return;
+    if (machine.debug.stop_at_nmi && nmi_is_button(asserted)) {
+        debug_event(vcpu, DEBUG_NMI, 0);
+        return;
+    }
     __atomic_add_fetch(&vcpu->cpu->nmis_merged, vcpu->nmi_pending, __ATOMIC_RELAXED);
     vcpu->nmi_pending = 1;
 }

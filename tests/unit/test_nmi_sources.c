@@ -70,11 +70,22 @@ static void what_stands_counts_once_and_not_in_its_handler(void **state)
             story[i].guests);
 }
 
+/* The button leaves no trace, or the chipset's. */
+static void all_but_counters_press_the_button(void **state)
+{
+    (void)state;
+    assert_true(nmi_is_button(0));
+    assert_true(nmi_is_button(NMI_SOURCE_CHIPSET));
+    assert_false(nmi_is_button(NMI_SOURCE_PERF));
+    assert_false(nmi_is_button(NMI_SOURCE_CHIPSET | NMI_SOURCE_PERF));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_chipset_asserts_what_it_is_let_and_led_to),
         cmocka_unit_test(a_counter_asserts_when_it_has_overflowed_and_masked_itself),
+        cmocka_unit_test(all_but_counters_press_the_button),
         cmocka_unit_test(what_stands_counts_once_and_not_in_its_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
