@@ -6,6 +6,7 @@
  * CPUs are stopped, the guest is looked at and changed, and let go on. */
 #pragma once
 
+#include "vcpu/debug_registers.h"
 #include "vmx/vmx_cpu.h"
 
 enum debug_why {
@@ -23,16 +24,6 @@ enum debug_why {
     DEBUG_TURN,          /* another CPU hands the session over to this one */
 };
 
-#define DEBUG_BREAKPOINTS 4
-
-/* One of the processor's, at a linear address of the guest's. `type` and `bytes` are DR7's R/W and
- * length: 0 an instruction, 1 writes, 2 ports, 3 reads and writes; 1, 2, 4 or 8 bytes. */
-struct debug_breakpoint {
-    uint64_t linear;
-    uint8_t type, bytes;
-    bool on;
-};
-
 struct machine_debug {
     void (*attend)(struct vmx_cpu *vcpu); /* an event was noted */
     /* Called on CPU `looker` at least once a period, while that has a VMX preemption timer. */
@@ -45,7 +36,7 @@ struct machine_debug {
     bool stop_at_start, stop_at_nmi; /* DEBUG_START, DEBUG_NMI */
 
     /* What each CPU applies before it enters the guest, when `generation` is not its own:
-     * vmx/step.h. Changed while all CPUs stand still. */
+     * vmx/exit_dr.h. Changed while all CPUs stand still. */
     struct debug_breakpoint breakpoints[DEBUG_BREAKPOINTS];
     bool int3; /* #BP exits */
     volatile uint64_t generation;
