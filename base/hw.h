@@ -111,6 +111,33 @@ static inline void hw_write_dr6(uint64_t value)
     __asm__ volatile("mov %0, %%dr6" : : "r"(value));
 }
 
+/* The host's: VM entry and exit load it. */
+static inline uint64_t hw_read_dr7(void)
+{
+    uint64_t value;
+    __asm__ volatile("mov %%dr7, %0" : "=r"(value));
+    return value;
+}
+
+static inline void hw_write_dr7(uint64_t value)
+{
+    __asm__ volatile("mov %0, %%dr7" : : "r"(value));
+}
+
+/* DR0 to DR3, the guest's and a debugger's. */
+static inline void hw_read_breakpoints(uint64_t address[4])
+{
+    __asm__ volatile("mov %%dr0, %0\n\tmov %%dr1, %1\n\tmov %%dr2, %2\n\tmov %%dr3, %3"
+                     : "=r"(address[0]), "=r"(address[1]), "=r"(address[2]), "=r"(address[3]));
+}
+
+static inline void hw_write_breakpoints(const uint64_t address[4])
+{
+    __asm__ volatile("mov %0, %%dr0\n\tmov %1, %%dr1\n\tmov %2, %%dr2\n\tmov %3, %%dr3"
+                     :
+                     : "r"(address[0]), "r"(address[1]), "r"(address[2]), "r"(address[3]));
+}
+
 static inline void hw_invlpg(uint64_t address)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");

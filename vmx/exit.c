@@ -278,6 +278,17 @@ uint64_t exit_get_register(struct vmx_cpu *vcpu, unsigned number)
     return place ? *place : vmcs_read(GUEST_RSP);
 }
 
+void exit_wrap_rip(void)
+{
+    vmcs_write(GUEST_RIP, rip_wrap(vmcs_read(GUEST_RIP), exit_in_64bit_mode()));
+}
+
+void exit_set_primary(uint32_t control, bool on)
+{
+    uint32_t primary = vmcs_read(PRIMARY_CONTROLS);
+    vmcs_write(PRIMARY_CONTROLS, on ? primary | control : primary & ~control);
+}
+
 unsigned exit_cpl(void)
 {
     return (unsigned)bits_get(vmcs_read(GUEST_SS_ACCESS_RIGHTS), SEGMENT_DPL_MASK);

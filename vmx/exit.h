@@ -19,6 +19,7 @@ enum exit_next handle_exception_or_nmi(struct vmx_cpu *vcpu);
 enum exit_next handle_triple_fault(struct vmx_cpu *vcpu);
 enum exit_next handle_init(struct vmx_cpu *vcpu);
 enum exit_next handle_sipi(struct vmx_cpu *vcpu);
+enum exit_next handle_external_interrupt(struct vmx_cpu *vcpu);
 enum exit_next handle_nmi_window(struct vmx_cpu *vcpu);
 enum exit_next handle_task_switch(struct vmx_cpu *vcpu);
 enum exit_next handle_getsec(struct vmx_cpu *vcpu);
@@ -26,6 +27,8 @@ enum exit_next handle_invd(struct vmx_cpu *vcpu);
 enum exit_next handle_vmcall(struct vmx_cpu *vcpu);
 enum exit_next handle_vmx_instruction(struct vmx_cpu *vcpu);
 enum exit_next handle_cr_access(struct vmx_cpu *vcpu);
+enum exit_next handle_mov_dr(struct vmx_cpu *vcpu);
+enum exit_next handle_monitor_trap_flag(struct vmx_cpu *vcpu);
 enum exit_next handle_io(struct vmx_cpu *vcpu);
 enum exit_next handle_rdmsr(struct vmx_cpu *vcpu);
 enum exit_next handle_wrmsr(struct vmx_cpu *vcpu);
@@ -71,6 +74,13 @@ uint64_t exit_get_register(struct vmx_cpu *vcpu, unsigned number);
  * it. */
 MUST_CHECK bool exit_write_cr(struct vmx_cpu *vcpu, unsigned number, uint64_t value);
 uint64_t exit_read_cr(unsigned number);
+
+/* Outside 64-bit mode Bochs keeps the carry of an instruction that ends at 4 GiB, which VM entry
+ * refuses. */
+void exit_wrap_rip(void);
+
+/* Switch a primary VM-execution control. */
+void exit_set_primary(uint32_t control, bool on);
 
 /* 0 to 3: the DPL of SS (SDM vol. 3C, 25.4.1 "Guest Register State"). */
 unsigned exit_cpl(void);

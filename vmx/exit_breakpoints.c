@@ -1,5 +1,6 @@
 #include "vmx/exit_breakpoints.h"
 
+#include "base/hw.h"
 #include "base/x86/cr.h"
 #include "vcpu/breakpoints.h"
 #include "vmx/exit_info.h"
@@ -9,13 +10,12 @@
 
 bool breakpoints_on(void) { return vmcs_read(GUEST_DR7) & DR7_ANY; }
 
-/* DR0 to DR3 are the guest's all the time. */
+/* As the processor would: a debugger's breakpoints, in the registers that the guest does not use,
+ * are met as well (vmx/exit_dr.h). */
 static void note(unsigned kinds, uint64_t address, uint64_t bytes)
 {
     struct breakpoints b = {.dr7 = vmcs_read(GUEST_DR7)};
-    __asm__ volatile("mov %%dr0, %0\n\tmov %%dr1, %1\n\tmov %%dr2, %2\n\tmov %%dr3, %3"
-                     : "=r"(b.address[0]), "=r"(b.address[1]), "=r"(b.address[2]),
-                       "=r"(b.address[3]));
+    hw_read_breakpoints(b.address);
     uint64_t met = breakpoints_met(&b, kinds, address, bytes);
     if (met)
         vmcs_write(GUEST_PENDING_DEBUG_EXCEPTIONS, vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS) | met |

@@ -5,7 +5,7 @@
 
 #include "base/types.h"
 
-/* Whether the guest has any breakpoint on. */
+/* Whether any breakpoint is on. */
 bool breakpoints_on(void);
 
 /* Make pending what an access of the guest's at the exit's linear address, or at a port, meets. */

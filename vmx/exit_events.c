@@ -18,6 +18,7 @@
 #include "kernel/traps.h"
 #include "vcpu/nmi_sources.h"
 #include "vmx/exit.h"
+#include "vmx/exit_dr.h"
 #include "vmx/exit_info.h"
 #include "vmx/exit_machine_check.h"
 #include "vmx/exit_range.h"
@@ -26,6 +27,7 @@
 #include "vmx/memory_types.h"
 #include "vmx/root.h"
 #include "vmx/setup.h"
+#include "vmx/step.h"
 #include "vmx/vmcs.h"
 
 #define HELD_INIT_US 1000 /* many times what it takes, above a slow host too */
@@ -35,16 +37,6 @@
 #define CMOS_SHUTDOWN_STATUS 0x8F /* with NMIs masked, as firmware reads it */
 #define CMOS_SHUTDOWN_LAST   0x0C /* 1 to this: somebody goes on */
 #define NMI_STATUS_PORT      0x61
-
-/* What INIT changes outside the VMCS. */
-static void reset_live_registers(const struct reset_state *state)
-{
-    hw_write_cr2(state->cr2);
-    __asm__ volatile("mov %0, %%dr0\n\tmov %0, %%dr1\n\tmov %0, %%dr2\n\tmov %0, %%dr3\n\t"
-                     "mov %1, %%dr6"
-                     :
-                     : "r"(0ull), "r"(state->dr6));
-}
 
 /* Into wait-for-SIPI with as few instructions as will do; what INIT resets is reset when a SIPI
  * comes, for nothing can look at it before. */
@@ -89,11 +81,13 @@ static void start(struct vmx_cpu *vcpu, const uint8_t *vector)
     struct reset_state state = reset_state_after_init(vmcs_read(CR0_READ_SHADOW), vcpu->signature);
     if (vector)
         reset_state_start(&state, *vector);
-    reset_live_registers(&state);
+    hw_write_cr2(state.cr2);
     vmx_load_state(vcpu, &state, ACTIVITY_ACTIVE);
     vcpu->started_us = time_us();
     vmx_flush_linear(); /* paging is off at once: nothing of the old tables may be used */
     vmcs_write(PRIMARY_CONTROLS, machine.controls.primary);
+    debug_reset_registers(vcpu, state.dr6, state.dr7);
+    step_restart(vcpu);
     reset_apic(vcpu);
     if (machine.debug.stop_at_start)
         debug_event(vcpu, DEBUG_START, 0);
@@ -114,6 +108,7 @@ static void restart_boot_cpu(struct vmx_cpu *vcpu)
 static void carry_out(struct vmx_cpu *vcpu, enum cpu_action action, uint8_t vector)
 {
     range_end_step(vcpu);
+    step_give_back(vcpu);
     if (action == CPU_ACTION_START) {
         start(vcpu, &vector);
         return;
@@ -165,7 +160,7 @@ enum exit_next handle_sipi(struct vmx_cpu *vcpu)
     return NEXT_RESUME;
 }
 
-/* Only NMIs and machine checks exit. */
+/* NMIs and machine checks exit; and for a debugger #DB and #BP. */
 enum exit_next handle_exception_or_nmi(struct vmx_cpu *vcpu)
 {
     uint32_t info = vmcs_read(VM_EXIT_INTERRUPTION_INFO);
@@ -174,22 +169,17 @@ enum exit_next handle_exception_or_nmi(struct vmx_cpu *vcpu)
         return NEXT_RETRY;
     }
     if ((info & INTERRUPTION_TYPE_MASK) != INTERRUPTION_TYPE_NMI)
-        return handle_unexpected(vcpu);
+        return debug_exception(vcpu, info);
     percpu_nmi_taken(vcpu->cpu);
     trap_unblock_nmi();
     return NEXT_RETRY;
 }
 
-static void set_primary(uint32_t bit, bool on)
-{
-    uint32_t primary = vmcs_read(PRIMARY_CONTROLS);
-    vmcs_write(PRIMARY_CONTROLS, on ? primary | bit : primary & ~bit);
-}
-
 enum exit_next handle_nmi_window(struct vmx_cpu *vcpu)
 {
     range_end_step(vcpu);
-    set_primary(PRIMARY_NMI_WINDOW_EXITING, false);
+    step_window_opened(vcpu);
+    exit_set_primary(PRIMARY_NMI_WINDOW_EXITING, false);
     machine_check_window(vcpu);
     percpu_attend(vcpu->cpu, vcpu->nmi_pending ? ATTENTION_RELOAD : 0); /* injects it */
     return machine.hook.stepped ? machine.hook.stepped(vcpu) : NEXT_RESUME;
@@ -202,13 +192,13 @@ static void inject_nmi(struct vmx_cpu *vcpu)
 {
     uint32_t blocking = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
     bool taken = vmcs_read(VM_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID;
-    if (vcpu->run_state != CPU_STATE_RUNNING)
+    if (vcpu->run_state != CPU_STATE_RUNNING || step_holds_nmis(vcpu))
         return; /* wait-for-SIPI blocks NMIs; it waits for the start, or INIT drops it */
     /* An injected NMI would drop a #DB that is pending (SDM vol. 3C, 27.7.3 "Delivery of Pending
      * Debug Exceptions after VM Entry"); at the window it has been delivered. */
     bool debug = vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS);
     if (taken || debug || (blocking & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS))) {
-        set_primary(PRIMARY_NMI_WINDOW_EXITING, true);
+        exit_set_primary(PRIMARY_NMI_WINDOW_EXITING, true);
         return;
     }
     vmcs_write(GUEST_INTERRUPTIBILITY_STATE, blocking & ~INTERRUPTIBILITY_STI);
@@ -311,6 +301,9 @@ void vmx_attend(struct vmx_cpu *vcpu)
     attend_timer(vcpu, types_attend(vcpu, why & ATTENTION_TYPES), why);
     if (why & ATTENTION_DEBUG)
         machine.debug.attend(vcpu);
+    if (vcpu->debug_generation != machine.debug.generation)
+        debug_apply(vcpu);
+    step_attend(vcpu);
 }
 
 /* The guest's own end: its processor is shown as it stands. */

@@ -57,6 +57,11 @@ enum activity_state {
 #define CR_ACCESS_REGISTER_MASK    0x00000F00ull
 #define CR_ACCESS_LMSW_SOURCE_MASK 0xFFFF0000ull
 
+/* Exit qualification of MOV DR. Bit 3 is 0, but Bochs exits for DR8 and above, which are #UD. */
+#define DR_ACCESS_NUMBER_MASK   0x0000000Full
+#define DR_ACCESS_FROM_DR       (1ull << 4)
+#define DR_ACCESS_REGISTER_MASK 0x00000F00ull
+
 /* Exit qualification of I/O instructions. */
 #define IO_ACCESS_SIZE_MASK 0x00000007ull /* bytes minus one: 0, 1 or 3 */
 #define IO_ACCESS_IN        (1ull << 3)

@@ -8,6 +8,7 @@
 #include "kernel/debug_fault.h"
 #include "kernel/panic.h"
 #include "vcpu/machine_check.h"
+#include "vmx/exit.h"
 #include "vmx/exit_info.h"
 #include "vmx/vmcs.h"
 
@@ -76,7 +77,7 @@ void machine_check_serve(struct vmx_cpu *vcpu)
         break;
     case MACHINE_CHECK_WAIT:
         vcpu->machine_check_waits = true;
-        vmcs_write(PRIMARY_CONTROLS, vmcs_read(PRIMARY_CONTROLS) | PRIMARY_NMI_WINDOW_EXITING);
+        exit_set_primary(PRIMARY_NMI_WINDOW_EXITING, true);
         break;
     case MACHINE_CHECK_SHUTDOWN:
         stop_guest("machine check on cpu%u, whose CR4.MCE is 0", vcpu->cpu->number);

@@ -18,6 +18,7 @@
 #include "vmx/guest_memory.h"
 #include "vmx/machine.h"
 #include "vmx/root.h"
+#include "vmx/step.h"
 #include "vmx/vmcs.h"
 
 #define LOG_PERIOD_US 1000000
@@ -56,19 +57,11 @@ static void tell(struct vmx_cpu *vcpu, gpa_t address, uint64_t qualification)
     vcpu->range_told_us = now;
 }
 
-static enum decoder_mode code_mode(void)
-{
-    uint32_t rights = vmcs_read(GUEST_CS_ACCESS_RIGHTS);
-    if ((vmcs_read(GUEST_IA32_EFER) & EFER_LMA) && (rights & SEGMENT_L))
-        return DECODER_MODE_64;
-    return rights & SEGMENT_DB ? DECODER_MODE_32 : DECODER_MODE_16;
-}
-
 struct decoded range_decode(struct vmx_cpu *vcpu)
 {
     uint8_t bytes[DECODER_MAX_BYTES];
     size_t count = guest_fetch(vcpu, bytes, sizeof(bytes));
-    return decoder_decode(bytes, count, code_mode());
+    return decoder_decode(bytes, count, guest_code_mode());
 }
 
 static void load_register(struct vmx_cpu *vcpu, const struct decoded *d)
@@ -127,25 +120,6 @@ enum exit_next range_finish_string(struct vmx_cpu *vcpu, const struct decoded *d
     return NEXT_RESUME;
 }
 
-/* Open the NMI window after one instruction; or, where an event is delivered again, after that, for
- * an event cannot be injected under blocking by MOV SS (vol. 3C, 27.3.1.5 "Checks on Guest
- * Non-Register State", which also wants a pending single step named under TF). */
-static void arm_step(struct vmx_cpu *vcpu)
-{
-    uint32_t blocking = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
-    bool delivers = vmcs_read(IDT_VECTORING_INFO) & INTERRUPTION_VALID;
-    bool traps =
-        (vmcs_read(GUEST_RFLAGS) & RFLAGS_TF) && !(vmcs_read(GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF);
-    vcpu->step_nmi_blocking |= blocking & INTERRUPTIBILITY_NMI;
-    blocking &= ~(INTERRUPTIBILITY_SHADOW | INTERRUPTIBILITY_NMI);
-    vmcs_write(GUEST_INTERRUPTIBILITY_STATE,
-               delivers ? blocking : blocking | INTERRUPTIBILITY_MOV_SS);
-    vmcs_write(PRIMARY_CONTROLS, vmcs_read(PRIMARY_CONTROLS) | PRIMARY_NMI_WINDOW_EXITING);
-    if (traps && !delivers)
-        vmcs_write(GUEST_PENDING_DEBUG_EXCEPTIONS,
-                   vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS) | PENDING_DEBUG_BS);
-}
-
 /* The page shows `frame` until the next NMI window. The EPT keeps a table for hidden ranges, so
  * this cannot run out of frames; beyond the physical address width there is no page to show. */
 enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t frame, uint64_t rights)
@@ -158,7 +132,7 @@ enum exit_next range_let_run_once(struct vmx_cpu *vcpu, gpa_t address, hpa_t fra
     if (error != ERROR_NONE)
         return NEXT_GP;
     vcpu->sink[vcpu->sink_count++] = page;
-    arm_step(vcpu);
+    step_by_window(vcpu, vmcs_read(IDT_VECTORING_INFO) & INTERRUPTION_VALID);
     vmx_flush_ept(vcpu->eptp);
     return NEXT_RETRY;
 }
@@ -187,9 +161,7 @@ void range_end_step(struct vmx_cpu *vcpu)
     while (vcpu->sink_count)
         machine_restore_page(vcpu->sink[--vcpu->sink_count]);
     vmx_flush_ept(vcpu->eptp);
-    uint32_t blocking = vmcs_read(GUEST_INTERRUPTIBILITY_STATE);
-    vmcs_write(GUEST_INTERRUPTIBILITY_STATE, blocking | vcpu->step_nmi_blocking);
-    vcpu->step_nmi_blocking = 0;
+    step_give_back(vcpu);
 }
 
 /* A walk that meets absent memory ends in an entry that is not present. The exit tells the address

@@ -3,9 +3,8 @@
  *
  * Plain moves, STOS and LODS are carried out here. Any other instruction is let run once with a
  * sink in place of the page: a frame of ones for reads, a scratch frame for writes. The step needs
- * no monitor trap flag: it is a VM entry with blocking by MOV SS and NMI-window exiting, under
- * which the window opens after exactly one instruction (SDM vol. 3C, 26.2 "Other Causes of VM
- * Exits", "NMI window"). A sink shows nothing of Orlop's, so that another CPU may see it meanwhile.
+ * no monitor trap flag (vmx/step.h). A sink shows nothing of Orlop's, so that another CPU may see
+ * it meanwhile.
  */
 #pragma once
 

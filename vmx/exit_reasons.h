@@ -10,7 +10,7 @@
 /* X(number, NAME, "SDM text", handler) */
 #define EXIT_REASONS(X)                                                                            \
     X(0, EXCEPTION_OR_NMI, "exception or NMI", handle_exception_or_nmi)                            \
-    X(1, EXTERNAL_INTERRUPT, "external interrupt", handle_unexpected)                              \
+    X(1, EXTERNAL_INTERRUPT, "external interrupt", handle_external_interrupt)                      \
     X(2, TRIPLE_FAULT, "triple fault", handle_triple_fault)                                        \
     X(3, INIT, "INIT signal", handle_init)                                                         \
     X(4, SIPI, "start-up IPI (SIPI)", handle_sipi)                                                 \
@@ -38,7 +38,7 @@
     X(26, VMXOFF, "VMXOFF", handle_vmx_instruction)                                                \
     X(27, VMXON, "VMXON", handle_vmx_instruction)                                                  \
     X(28, CR_ACCESS, "control-register access", handle_cr_access)                                  \
-    X(29, MOV_DR, "MOV DR", handle_unexpected)                                                     \
+    X(29, MOV_DR, "MOV DR", handle_mov_dr)                                                         \
     X(30, IO_INSTRUCTION, "I/O instruction", handle_io)                                            \
     X(31, RDMSR, "RDMSR", handle_rdmsr)                                                            \
     X(32, WRMSR, "WRMSR", handle_wrmsr)                                                            \
@@ -46,7 +46,7 @@
       handle_entry_failure)                                                                        \
     X(34, ENTRY_FAILURE_MSR_LOADING, "VM-entry failure due to MSR loading", handle_entry_failure)  \
     X(36, MWAIT, "MWAIT", handle_unexpected)                                                       \
-    X(37, MONITOR_TRAP_FLAG, "monitor trap flag", handle_unexpected)                               \
+    X(37, MONITOR_TRAP_FLAG, "monitor trap flag", handle_monitor_trap_flag)                        \
     X(39, MONITOR, "MONITOR", handle_unexpected)                                                   \
     X(40, PAUSE, "PAUSE", handle_unexpected)                                                       \
     X(41, ENTRY_FAILURE_MACHINE_CHECK, "VM-entry failure due to machine-check event",              \

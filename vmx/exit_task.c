@@ -9,6 +9,7 @@
 #include "base/x86/msr.h"
 #include "vcpu/task_switch.h"
 #include "vmx/exit.h"
+#include "vmx/exit_dr.h"
 #include "vmx/exit_info.h"
 #include "vmx/exit_range.h"
 #include "vmx/guest_memory.h"
@@ -23,7 +24,7 @@ static struct task_state read_state(struct vmx_cpu *vcpu)
         .gdt_base = (uint32_t)vmcs_read(GUEST_GDTR_BASE),
         .gdt_limit = vmcs_read(GUEST_GDTR_LIMIT),
         .paging = guest_paging(),
-        .dr7 = vmcs_read(GUEST_DR7),
+        .dr7 = debug_guest_dr(vcpu, 7),
     };
     for (unsigned i = 0; i < ARRAY_SIZE(state.general); i++)
         state.general[i] = (uint32_t)exit_get_register(vcpu, i);
@@ -61,7 +62,7 @@ static void write_state(struct vmx_cpu *vcpu, const struct task_state *state)
     }
     vmcs_write(GUEST_RIP, state->eip);
     vmcs_write(GUEST_RFLAGS, state->eflags);
-    vmcs_write(GUEST_DR7, state->dr7);
+    debug_set_guest_dr(vcpu, 7, state->dr7);
     write_paging(&state->paging);
 }
 
@@ -109,19 +110,13 @@ static void settle_events(const struct task_request *request, uint32_t event, bo
 
 /* The T flag of the new TSS: a trap before the first instruction (SDM vol. 3B, 18.3.1.5
  * "Task-Switch Exception Condition"). DR6.BT has no place among the pending debug exceptions, so
- * the #DB is injected, and what its delivery does to the debug registers is done here (vol.
- * 3C, 27.6.1 "Vectored-Event Injection"). */
-static void inject_task_trap(void)
+ * the #DB is injected. */
+static void inject_task_trap(struct vmx_cpu *vcpu)
 {
     const uint64_t breakpoints = DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3;
-    uint64_t met = vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS) & breakpoints;
-    hw_write_dr6((hw_read_dr6() & ~breakpoints) | met | DR6_BT);
+    (void)debug_take_met(vcpu);
+    debug_inject(vcpu, (vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS) & breakpoints) | DR6_BT);
     vmcs_write(GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
-    vmcs_write(GUEST_DR7, vmcs_read(GUEST_DR7) & ~(uint64_t)DR7_GD);
-    vmcs_write(GUEST_IA32_DEBUGCTL,
-               vmcs_read(GUEST_IA32_DEBUGCTL) & ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF));
-    vmcs_write(VM_ENTRY_INTERRUPTION_INFO,
-               EXCEPTION_DB | INTERRUPTION_TYPE_HARDWARE | INTERRUPTION_VALID);
 }
 
 /* Also where it becomes #DF it is a fault first, and sets RF in the task that it finds. */
@@ -150,6 +145,6 @@ enum exit_next handle_task_switch(struct vmx_cpu *vcpu)
     if (outcome.vector != TASK_NO_FAULT)
         inject_fault(&outcome);
     else if (outcome.trap)
-        inject_task_trap();
+        inject_task_trap(vcpu);
     return NEXT_RESUME;
 }

@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "base/hw.h"
 #include "base/x86/cr.h"
+#include "base/x86/segment.h"
 #include "base/x86/eflags.h"
 #include "base/x86/msr.h"
 #include "mm/guest_access.h"
@@ -136,12 +137,23 @@ bool guest_translate_as_guest(const struct vmx_cpu *vcpu, gva_t linear, bool wri
     return walk(vcpu, linear, as | (write ? PAGING_WRITE : PAGING_READ), physical, error);
 }
 
+enum decoder_mode guest_code_mode(void)
+{
+    if (exit_in_64bit_mode())
+        return DECODER_MODE_64;
+    return vmcs_read(GUEST_CS_ACCESS_RIGHTS) & SEGMENT_DB ? DECODER_MODE_32 : DECODER_MODE_16;
+}
+
+uint64_t guest_code_address(void)
+{
+    uint64_t rip = vmcs_read(GUEST_RIP);
+    return exit_in_64bit_mode() ? rip : (uint32_t)(vmcs_read(GUEST_CS_BASE) + rip);
+}
+
 size_t guest_fetch(const struct vmx_cpu *vcpu, uint8_t *bytes, size_t count)
 {
-    uint64_t linear = vmcs_read(GUEST_CS_BASE) + vmcs_read(GUEST_RIP);
+    uint64_t linear = guest_code_address();
     size_t done = 0;
-    if (exit_in_64bit_mode())
-        linear = vmcs_read(GUEST_RIP);
     while (done < count) {
         gpa_t physical;
         uint64_t at = exit_in_64bit_mode() ? linear + done : (uint32_t)(linear + done);

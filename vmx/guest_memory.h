@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "vcpu/decoder.h"
 #include "vcpu/paging.h"
 #include "vmx/vmx_cpu.h"
 
@@ -39,6 +40,12 @@ bool guest_is_usable(gpa_t at, uint64_t bytes);
 /* Whether it has no effect to read the bytes, which lie in one page: RAM, whoever has it, or a ROM;
  * no device, not the local APIC's page wherever the guest has it. */
 bool guest_is_quiet(gpa_t at, uint64_t bytes);
+
+/* That of the guest's code. */
+enum decoder_mode guest_code_mode(void);
+
+/* The linear address of CS:RIP. */
+uint64_t guest_code_address(void);
 
 /* The bytes at CS:RIP, at most `count`. Returns how many could be read; of a device none are. */
 size_t guest_fetch(const struct vmx_cpu *vcpu, uint8_t *bytes, size_t count);

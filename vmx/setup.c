@@ -38,6 +38,12 @@ void vmx_build_policies(struct machine *all, uint64_t own_base, uint64_t own_end
     msr_bitmap_build(frames_pointer(all->msr_bitmap), &all->msr);
 }
 
+void vmx_write_host_rip(bool attended)
+{
+    const uint8_t *stub = attended || machine.measure_exits ? vmx_exit_measured : vmx_exit;
+    vmcs_write(HOST_RIP, (uint64_t)stub);
+}
+
 static void write_controls(const struct vmx_cpu *vcpu)
 {
     const struct vmx_controls *controls = &machine.controls;
@@ -103,7 +109,7 @@ static void write_host(const struct vmx_cpu *vcpu)
     vmcs_write(HOST_IA32_SYSENTER_ESP, 0);
     vmcs_write(HOST_IA32_SYSENTER_EIP, 0);
     vmcs_write(HOST_RSP, (uint64_t)(&vcpu->registers + 1));
-    vmcs_write(HOST_RIP, (uint64_t)(machine.measure_exits ? vmx_exit_measured : vmx_exit));
+    vmx_write_host_rip(false);
 }
 
 /* What INIT leaves alone, and so is written once. */

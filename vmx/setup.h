@@ -17,6 +17,9 @@ void vmx_write_vmcs(struct vmx_cpu *vcpu);
  * registers but RDX and RSP become 0. `activity` is enum activity_state. */
 void vmx_load_state(struct vmx_cpu *vcpu, const struct reset_state *state, uint32_t activity);
 
+/* Where VM exits go: with `attended` vmx_attend() follows each of them. */
+void vmx_write_host_rip(bool attended);
+
 /* One of the guest's segment registers, by its selector's field, as a load in real mode leaves it.
  */
 void vmx_load_real_segment(struct vmcs_field selector, uint16_t value);

@@ -21,6 +21,7 @@
 #include "vcpu/reload.h"
 #include "vcpu/task_switch.h"
 #include "vmx/exit.h"
+#include "vmx/exit_dr.h"
 #include "vmx/exit_info.h"
 #include "vmx/exit_machine_check.h"
 #include "vmx/guest_memory.h"
@@ -68,7 +69,7 @@ static bool is_busy(const struct vmx_cpu *vcpu)
 {
     return (vmcs_read(GUEST_INTERRUPTIBILITY_STATE) & INTERRUPTIBILITY_NMI) ||
            vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS) || vcpu->nmi_pending ||
-           vcpu->machine_check_waits || vcpu->sink_count ||
+           vcpu->machine_check_waits || vcpu->sink_count || vcpu->step != STEP_NONE ||
            (vcpu->cpu->attention & ATTENTION_EVENTS);
 }
 
@@ -187,7 +188,7 @@ static void fill_state(const struct vmx_cpu *vcpu, struct leave_state *state)
         .cr3 = vmcs_read(GUEST_CR3),
         .cr4 = cr4_view(vmcs_read(GUEST_CR4), vmcs_read(CR4_READ_SHADOW), machine.cr4_allowed),
         .efer = vmcs_read(GUEST_IA32_EFER),
-        .dr7 = vmcs_read(GUEST_DR7),
+        .dr7 = debug_guest_dr(vcpu, 7),
         .cs = vmcs_read(GUEST_CS_SELECTOR),
         .ss = vmcs_read(GUEST_SS_SELECTOR),
         .ds = reloaded(vcpu, TASK_DS),
@@ -280,6 +281,7 @@ int64_t unload(struct vmx_cpu *vcpu, uint64_t page)
         vcpu->leave_frame = GPA(0);
         return ORLOP_ERROR_BUSY;
     }
+    debug_leave_registers(vcpu);
     fill_page(vcpu, physical);
     vcpu->leave_cr3 = build_tables(vcpu, page, physical);
     vcpu->leave_page = page;

@@ -7,6 +7,7 @@
 #include "base/types.h"
 #include "kernel/percpu.h"
 #include "mm/mtrr.h"
+#include "vcpu/debug_registers.h"
 #include "vcpu/init_sipi.h"
 #include "vcpu/registers.h"
 #include "vmx/capabilities.h"
@@ -15,6 +16,13 @@
 /* kernel/place.c counts the scratch pages. */
 #define VMX_SINK_PAGES 4   /* two operands, each across a page boundary */
 #define VMX_HISTORY    256 /* as many as a byte counts, so that the index wraps by itself */
+
+enum vmx_step {
+    STEP_NONE,
+    STEP_WANTED, /* by the debugger: begins before the next entry */
+    STEP_ARMED,
+    STEP_DONE, /* to be told */
+};
 
 struct vmx_cpu {
     struct guest_registers registers; /* first: HOST_RSP points just past it */
@@ -47,8 +55,7 @@ struct vmx_cpu {
     /* Accesses to Orlop's own range (vmx/exit_range.h). */
     uint64_t range_touches, range_told_us;
     bool range_told, ignored_told;
-    uint32_t sink_count;        /* pages that show a sink until the step is over */
-    uint32_t step_nmi_blocking; /* what the step took away and gives back */
+    uint32_t sink_count; /* pages that show a sink until the step is over */
     gpa_t sink[VMX_SINK_PAGES];
     hpa_t scratch[VMX_SINK_PAGES];
 
@@ -61,7 +68,16 @@ struct vmx_cpu {
     uint64_t debug_detail, debug_generation;
     bool debug_end_seen; /* where the guest ends, at this RIP */
     uint64_t debug_end_rip;
-    bool debug_changed; /* registers, since the guest was entered */
+    bool debug_changed;          /* registers, since the guest was entered */
+    struct breakpoints guest_dr; /* vmx/exit_dr.h: the guest's, where they are shared ... */
+    struct debug_owners dr_owners;
+    bool dr_shared, dr_told; /* ... with the debugger's */
+
+    /* An instruction that is stepped (vmx/step.h): where it stood, and what it takes away and gives
+     * back. */
+    uint8_t step;
+    uint32_t step_nmi_blocking, step_blocking;
+    uint64_t step_rip, step_rcx, step_pending;
 
     uint64_t exit_started; /* with `exitcost`: TSC of the exit, the sums, and the dearest */
     uint64_t exit_ticks[EXIT_REASON_COUNT];
