@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "tests/boot"))
 from harness import Case, boot, without_orlop  # noqa: E402
 
 FOLDER = ROOT / "build/insns"
-GUESTS = ["insns", "insnslong", "insnslegacy", "insnslegacylong"]
+GUESTS = ["insns", "insnsshared", "insnslong", "insnslegacy", "insnslegacylong"]
 
 
 def assemble(guest, block, case):
@@ -44,10 +44,13 @@ def main():
     parser.add_argument("guest", choices=GUESTS)
     parser.add_argument("block", type=int)
     parser.add_argument("case", type=int, nargs="?")
+    parser.add_argument("--elf", default="orlop.elf", help="in build/, instead of orlop.elf")
+    parser.add_argument("--options", default="", help="Orlop's command line")
     arguments = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     program = assemble(arguments.guest, arguments.block, arguments.case)
     row = Case(name=f"show-{arguments.guest}", end="poweroff", timeout=300, expect=["DONE"],
+               elf=arguments.elf, options=arguments.options,
                modules=[f"{program.relative_to(ROOT)}=realmode"])
     pairs = list(zip(said(without_orlop(row), program), said(row, program)))
     different = [pair for pair in pairs if pair[0] != pair[1]]

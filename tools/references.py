@@ -60,7 +60,7 @@ def record(case):
 def main():
     status = 0
     for case in load_cases(ROOT / "tests/boot/matrix.toml"):
-        if not (case.bare or case.compare) or (sys.argv[1:] and case.name not in sys.argv[1:]):
+        if not (case.bare is True or case.compare) or (sys.argv[1:] and case.name not in sys.argv[1:]):
             continue
         try:
             record(case)

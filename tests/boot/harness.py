@@ -90,7 +90,7 @@ class Case:
     screen_keys: list = dataclasses.field(default_factory=list)
     repeat: int = 1
     extra: list = dataclasses.field(default_factory=list)
-    bare: bool = False
+    bare: bool | str = False
     bare_except: list = dataclasses.field(default_factory=list)
     bare_extra: list = None
     compare: bool = False
@@ -594,7 +594,8 @@ def reference_path(case, versions=""):
     digest = hashlib.sha256(_what_speaks(case).read_bytes()).hexdigest()[:8]
     if versions:
         return REFERENCES / f"{case.name}@{versions}.guest-{digest}.txt"
-    name = f"{case.name}@{emulator_of(case).version()}.*.guest-{digest}.txt"
+    row = case.bare if isinstance(case.bare, str) else case.name
+    name = f"{row}@{emulator_of(case).version()}.*.guest-{digest}.txt"
     found = sorted(REFERENCES.glob(name))
     if len(found) != 1:
         raise BootFailure(f"{len(found)} references fit tests/data/bare/{name}, not one: "

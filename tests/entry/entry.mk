@@ -3,11 +3,12 @@
 #   entry_rules    breaks each rule in turn, and starts no guest
 #   entry_broken   breaks one field, where the options say so
 #   entry_checked  the same, and checks each entry before it is made
-# And two more:
+# And three more:
 #   lose_nmis      an NMI of Orlop's to a local APIC that is off is lost
 #   check_init     machine checks around INIT
+#   debug_always   a debugger at work all the time
 ENTRY_BUILDS := $(addprefix $(B)/,entry_rules.elf entry_broken.elf entry_checked.elf \
-    lose_nmis.elf check_init.elf)
+    lose_nmis.elf check_init.elf debug_always.elf)
 entry_objects = $(1:%=$(O)/tests/entry/%.o)
 ENTRY_WRAPS_BROKEN := debug_fault_set debug_fault_after_launch
 $(B)/entry_rules.elf: $(call entry_objects,try_rules try_entry.asm)
@@ -20,6 +21,8 @@ $(B)/lose_nmis.elf: $(call entry_objects,lose_nmis)
 $(B)/lose_nmis.elf: WRAPS := hw_wrmsr_safe apic_send
 $(B)/check_init.elf: $(call entry_objects,check_init)
 $(B)/check_init.elf: WRAPS := event_take vmx_idle
+$(B)/debug_always.elf: $(call entry_objects,debug_always)
+$(B)/debug_always.elf: WRAPS := debug_fault_set debug_fault_after_launch vmx_attend
 $(ENTRY_BUILDS): $(OBJECTS) $(O)/no_symbols.o linker.ld tools/pack_image.py
 	$(call say,LD,$@)
 	$(Q)ld -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none \
