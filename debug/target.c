@@ -14,6 +14,7 @@
 #include "mm/walk.h"
 #include "vmx/entry_now.h"
 #include "vmx/exit.h"
+#include "vmx/exit_dr.h"
 #include "vmx/exit_info.h"
 #include "vmx/guest_memory.h"
 #include "vmx/machine.h"
@@ -98,30 +99,6 @@ static uint8_t narrow_tags(uint64_t wide)
     return tags;
 }
 
-static uint64_t read_dr(unsigned number)
-{
-    uint64_t value = 0;
-    switch (number) {
-    case 0:
-        __asm__ volatile("mov %%dr0, %0" : "=r"(value));
-        break;
-    case 1:
-        __asm__ volatile("mov %%dr1, %0" : "=r"(value));
-        break;
-    case 2:
-        __asm__ volatile("mov %%dr2, %0" : "=r"(value));
-        break;
-    case 3:
-        __asm__ volatile("mov %%dr3, %0" : "=r"(value));
-        break;
-    case 6:
-        return hw_read_dr6();
-    default:
-        return vmcs_read(GUEST_DR7);
-    }
-    return value;
-}
-
 static uint64_t read_cr(unsigned number)
 {
     uint64_t value;
@@ -155,7 +132,7 @@ static bool read_row(struct vmx_cpu *vcpu, const struct row *row, const uint8_t 
         value->low = vmcs_read(GUEST_IA32_EFER);
         return true;
     case DR:
-        value->low = read_dr(row->which);
+        value->low = debug_guest_dr(vcpu, row->which);
         return true;
     case MSR:
     case SHOWN_MSR:
@@ -302,6 +279,8 @@ static enum error write_row(struct vmx_cpu *vcpu, const struct row *row,
     case MSR:
         return hw_wrmsr_safe(row->which, value->low) ? ERROR_NONE : ERROR_RANGE;
     case DR:
+        debug_set_guest_dr(vcpu, row->which, value->low);
+        return ERROR_NONE;
     case SHOWN_MSR:
         return ERROR_UNSUPPORTED;
     default:
