@@ -95,3 +95,47 @@ bool arguments_number(struct arguments *arguments, unsigned int index, const cha
            arguments->name);
     return false;
 }
+
+static bool has_letter(const char *letters, char c)
+{
+    while (*letters && *letters != c)
+        letters++;
+    return c && *letters;
+}
+
+bool arguments_suffix(struct arguments *arguments, const char *letters, uint64_t most,
+                      uint64_t *count, char *letter)
+{
+    const char *text = arguments->suffix;
+    size_t length = strlen(text);
+    uint64_t value = *count;
+    bool lettered = length && has_letter(letters, text[length - 1]);
+    length -= lettered;
+    if (length && (!string_parse_u64(text, length, &value) || !value || value > most)) {
+        format(arguments->error, sizeof(arguments->error),
+               "\"/%s\" is no count from 1 to %llu%s%s%s", text, (unsigned long long)most,
+               *letters ? " with one of " : "", letters, *letters ? " behind it" : "");
+        return false;
+    }
+    *count = value;
+    if (lettered)
+        *letter = text[length];
+    return true;
+}
+
+static char folded(char c)
+{
+    return c == ' ' || c == '-' ? '_' : c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+enum match arguments_match(const char *word, const char *name)
+{
+    for (const char *start = name; *start; start++) {
+        size_t i = 0;
+        while (word[i] && folded(word[i]) == folded(start[i]))
+            i++;
+        if (!word[i])
+            return start == name && !start[i] ? MATCH_WHOLE : MATCH_PART;
+    }
+    return MATCH_NONE;
+}

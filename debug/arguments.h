@@ -28,5 +28,15 @@ bool arguments_sum(struct arguments *arguments, const char *text, uint64_t *valu
 bool arguments_number(struct arguments *arguments, unsigned int index, const char *what,
                       uint64_t *value);
 
+/* Reads the command's suffix: a count up to `most`, one of `letters`, both, or neither. What is not
+ * there leaves its variable alone. */
+bool arguments_suffix(struct arguments *arguments, const char *letters, uint64_t most,
+                      uint64_t *count, char *letter);
+
 /* Cuts a word at its `=` and returns what stood behind it; NULL where there is none. */
 char *arguments_cut(char *word);
+
+/* How a word names something whose name may have blanks and hyphens: both and `_` are one, and so
+ * are large and small letters. */
+enum match { MATCH_NONE, MATCH_PART, MATCH_WHOLE };
+enum match arguments_match(const char *word, const char *name);

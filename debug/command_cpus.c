@@ -37,12 +37,7 @@ static void choose_cpu(struct arguments *arguments)
     monitor_set_cpu(cpu);
 }
 
-struct bit_name {
-    uint8_t bit;
-    char name[7];
-};
-
-static void say_bits(uint64_t value, const struct bit_name *names, size_t count)
+void say_bits(uint64_t value, const struct bit_name *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (value >> names[i].bit & 1)

@@ -1,13 +1,24 @@
 #include "debug/commands.h"
 
 #include "base/bits.h"
+#include "kernel/stop.h"
 #include "lib/string.h"
 
 const struct command *const commands[] = {
-    &command_help, &command_stop, &command_cont, &command_step,
-    &command_cpus, &command_cpu,  &command_regs, &command_kernel,
+    &command_help, &command_stop,   &command_cont,  &command_step,  &command_cpus,
+    &command_cpu,  &command_regs,   &command_x,     &command_walk,  &command_bt,
+    &command_msr,  &command_cpuid,  &command_vmcs,  &command_exits, &command_map,
+    &command_log,  &command_inject, &command_reset, &command_off,   &command_kernel,
 };
 const unsigned command_count = ARRAY_SIZE(commands);
+
+bool ask_cpu(struct cpu *cpu, void (*errand)(void *argument), void *argument)
+{
+    if (stop_run_on(cpu, errand, argument))
+        return true;
+    say("cpu%u cannot tell: it waits for a SIPI, or does not stop\n", cpu->number);
+    return false;
+}
 
 static void help(struct arguments *arguments)
 {

@@ -29,12 +29,6 @@
 
 enum from { GENERAL, FIELD, LINEAR_RIP, CR, EFER, DR, MSR, SHOWN_MSR, FPU, FPU_WORD, FPU_TAGS };
 
-enum encoding {
-#define ENCODING(name, encoding, width, kind, access, text) ENCODING_##name = encoding,
-    VMCS_FIELDS(ENCODING)
-#undef ENCODING
-};
-
 static const struct row {
     uint32_t which;
     uint8_t from, bits;

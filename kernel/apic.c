@@ -12,6 +12,7 @@
 
 /* Delivery modes and level (SDM vol. 3A, 11.6.1 "Interrupt Command Register (ICR)"). */
 static const uint32_t icr_low[] = {
+    [APIC_IPI_FIXED] = ICR_LEVEL_ASSERT,
     [APIC_IPI_NMI] = ICR_DELIVERY_NMI | ICR_LEVEL_ASSERT,
     [APIC_IPI_INIT] = ICR_DELIVERY_INIT | ICR_LEVEL_ASSERT,
     [APIC_IPI_STARTUP] = ICR_DELIVERY_STARTUP | ICR_LEVEL_ASSERT,
@@ -47,10 +48,10 @@ static bool send_xapic(uint64_t page, uint32_t apic_id, uint32_t low)
     return sent;
 }
 
-bool apic_send(uint32_t apic_id, enum apic_ipi what, uint8_t page)
+bool apic_send(uint32_t apic_id, enum apic_ipi what, uint8_t vector)
 {
     uint64_t base = hw_rdmsr(MSR_IA32_APIC_BASE);
-    uint32_t low = icr_low[what] | page;
+    uint32_t low = icr_low[what] | vector;
     if (!(base & APIC_BASE_EN))
         return false;
     if (base & APIC_BASE_EXTD) {

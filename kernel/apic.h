@@ -8,11 +8,11 @@
 #include "base/types.h"
 #include "kernel/percpu.h"
 
-enum apic_ipi { APIC_IPI_NMI, APIC_IPI_INIT, APIC_IPI_STARTUP };
+enum apic_ipi { APIC_IPI_FIXED, APIC_IPI_NMI, APIC_IPI_INIT, APIC_IPI_STARTUP };
 
-/* Send to one CPU; `page` is the start-up page of a SIPI. False, and nothing sent, where this CPU's
+/* Send to one CPU; `vector` is a SIPI's start-up page. False, and nothing sent, where this CPU's
  * local APIC is off, cannot address that id, or stays busy. This CPU, its slot entered. */
-bool apic_send(uint32_t apic_id, enum apic_ipi what, uint8_t page);
+bool apic_send(uint32_t apic_id, enum apic_ipi what, uint8_t vector);
 
 /* A register of this CPU's local APIC, by its offset in the xAPIC page, in either mode. Where the
  * APIC is off, or has no such register, reads give 0 and writes do nothing. */

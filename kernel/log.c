@@ -10,7 +10,6 @@
 #include "lib/string.h"
 
 #define EARLY_RECORDS  16
-#define LINE_BYTES     (LOG_RECORD_TEXT + 48)
 #define ROOM_RECORDS   4       /* for lines of other CPUs meanwhile */
 #define IDLE_POLLS     1000000 /* a second and more without a byte taken */
 #define KICK_LINES     4       /* two CPUs that log at once must not each leave it to the other */
@@ -22,7 +21,7 @@ static struct log_ring ring;
 static uint64_t cursor; /* what the port has had */
 static uint64_t missed;
 static uint64_t missed_told;
-static char out[LINE_BYTES]; /* the line that the port is at */
+static char out[LOG_LINE_BYTES]; /* the line that the port is at */
 static size_t out_length, out_sent;
 static struct uart uart;
 static struct spinlock port_lock;
@@ -36,19 +35,19 @@ static void (*mirror)(const char *text, size_t length);
 void log_start(void) { log_ring_init(&ring, early_records, EARLY_RECORDS); }
 void log_set_mirror(void (*write)(const char *text, size_t length)) { mirror = write; }
 
-static size_t render(char line[LINE_BYTES], const struct log_record *record)
+size_t log_render(char line[LOG_LINE_BYTES], const struct log_record *record)
 {
     static const char *const marks[] = {"error: ", "warning: ", "", ""};
     uint64_t us = time_us_at(record->tsc);
-    return format(line, LINE_BYTES, "[%llu.%06llu] cpu%u %s%.*s\r\n",
+    return format(line, LOG_LINE_BYTES, "[%llu.%06llu] cpu%u %s%.*s\r\n",
                   (unsigned long long)us / 1000000, (unsigned long long)us % 1000000, record->cpu,
                   marks[record->level & 3], (int)record->length, record->text);
 }
 
 static void put_record(const struct log_record *record)
 {
-    char line[LINE_BYTES];
-    size_t length = render(line, record);
+    char line[LOG_LINE_BYTES];
+    size_t length = log_render(line, record);
     line[length - 2] = '\n'; /* this way out adds the CR itself */
     uart_write(&uart, line, length - 1);
     if (mirror)
@@ -57,7 +56,7 @@ static void put_record(const struct log_record *record)
 
 static void tell_missed(void)
 {
-    char line[LINE_BYTES];
+    char line[LOG_LINE_BYTES];
     if (missed == missed_told)
         return;
     size_t length =
@@ -74,7 +73,7 @@ static bool next_line(void)
     while (log_ring_read(&ring, &cursor, &record, &missed)) {
         if (record.level > threshold)
             continue;
-        out_length = render(out, &record);
+        out_length = log_render(out, &record);
         out_sent = 0;
         return true;
     }
@@ -220,6 +219,15 @@ bool log_read(uint64_t *at, struct log_record *record)
     return *at < ring.next && log_ring_read(&ring, at, record, &passed);
 }
 
+uint64_t log_last(uint64_t count) { return log_ring_last(&ring, count); }
+
+enum log_level log_set_level(enum log_level level)
+{
+    enum log_level before = threshold;
+    threshold = level;
+    return before;
+}
+
 bool log_has_lines(void) { return drain_after_launch && !taken && !hushed && ring.next != cursor; }
 
 uint64_t log_drain_line(void)
@@ -259,7 +267,7 @@ void log_take_serial(void)
 
 void log_print(const char *text, ...)
 {
-    char line[LINE_BYTES];
+    char line[LOG_LINE_BYTES];
     va_list arguments;
     va_start(arguments, text);
     size_t length = vformat(line, sizeof(line), text, arguments);

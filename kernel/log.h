@@ -43,6 +43,17 @@ bool log_has_lines(void);
  * none yet. Any CPU. */
 bool log_read(uint64_t *cursor, struct log_record *record);
 
+/* Where log_read() finds the last `count` records. */
+uint64_t log_last(uint64_t count);
+
+#define LOG_LINE_BYTES (LOG_RECORD_TEXT + 48)
+
+/* A record as a line that ends with CR and LF; its length. */
+size_t log_render(char line[LOG_LINE_BYTES], const struct log_record *record);
+
+/* The least important lines that are kept from now on; those before. */
+enum log_level log_set_level(enum log_level level);
+
 /* Borrow the port for at most one line, if it is due. Returns microseconds until the next one is, 0
  * where nothing waits. BSP only, root mode. */
 uint64_t log_drain_line(void);

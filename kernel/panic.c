@@ -3,6 +3,7 @@
 #include "base/hw.h"
 #include "base/layout.h"
 #include "drivers/video/text_screen.h"
+#include "kernel/backtrace.h"
 #include "kernel/log.h"
 #include "kernel/stop.h"
 #include "kernel/time.h"
@@ -11,12 +12,9 @@
 #include "lib/symbols.h"
 
 #define STOP_BOUND_US  200000
-#define MAX_FRAMES     24
 #define LAST_LOG_LINES 16
 #define TEXT_BYTES     448 /* a VM entry that failed has the longest text */
 #define PIECE_BYTES    128 /* what log_print() has room for */
-
-extern const uint8_t text_start[], text_end[]; /* linker.ld */
 
 static enum option_stop ending;
 static uint32_t ending_seconds;
@@ -123,35 +121,16 @@ static _Noreturn void end_as_asked(void)
     halt_forever();
 }
 
-static void print_symbol(const char *prefix, uint64_t address)
-{
-    uint64_t offset = 0;
-    char buffer[SYMBOL_NAME_BYTES];
-    const char *name = symbol_lookup(address, &offset, buffer);
-    log_print("%s%016llx %s+0x%llx\n", prefix, (unsigned long long)address, name ? name : "?",
-              (unsigned long long)offset);
-}
-
-static bool on_a_stack(uint64_t frame)
-{
-    return frame % 8 == 0 &&
-           ((frame >= LAYOUT_CPU_BASE && frame < LAYOUT_DEVICE_BASE) ||
-            (frame >= (uint64_t)text_end && frame < LAYOUT_IMAGE_BASE + LAYOUT_IMAGE_BYTES));
-}
-
-/* The chain of frame pointers. A frame must lie on a stack and above the one before it. */
 static void print_backtrace(uint64_t rip, uint64_t frame)
 {
-    log_print("backtrace:\n");
-    print_symbol("  ", rip);
-    for (unsigned depth = 0; depth < MAX_FRAMES && on_a_stack(frame); depth++) {
-        const uint64_t *words = (const uint64_t *)frame;
-        if (words[1] < (uint64_t)text_start || words[1] >= (uint64_t)text_end)
-            break;
-        print_symbol("  ", words[1]);
-        if (words[0] <= frame)
-            break;
-        frame = words[0];
+    uint64_t addresses[BACKTRACE_MAX];
+    char text[BACKTRACE_TEXT_BYTES];
+    size_t count = backtrace_follow(frame, addresses);
+    backtrace_text(rip, text);
+    log_print("backtrace:\n  %s\n", text);
+    for (size_t i = 0; i < count; i++) {
+        backtrace_text(addresses[i], text);
+        log_print("  %s\n", text);
     }
 }
 
@@ -250,6 +229,15 @@ _Noreturn void reset_machine(const char *why)
     if (power)
         power_reset(power);
     halt_forever();
+}
+
+_Noreturn void switch_off(const char *why)
+{
+    take_over(this_cpu());
+    headline("orlop", "%s: the machine is switched off", why);
+    ending = ON_STOP_POWEROFF;
+    ending_seconds = 0;
+    end_as_asked();
 }
 
 _Noreturn void refuse(const char *text, ...)

@@ -28,8 +28,9 @@ _Noreturn void refuse(const char *format, ...) __attribute__((format(printf, 1, 
 /* The guest came to its end by its own fault: `text` says how; the dump shows its processor. */
 _Noreturn void stop_guest(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Ends the run by a reset, as the guest has asked for: `why` says by what. */
+/* Ends the run by a reset or by a power-off, as somebody has asked for: `why` says who or what. */
 _Noreturn void reset_machine(const char *why);
+_Noreturn void switch_off(const char *why);
 
 /* The end of a run that did what it was asked to, without a guest. */
 _Noreturn void finish(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -59,42 +59,36 @@ static uint64_t reserved_bits(const struct paging *p, const struct mode *mode, u
     return large ? reserved | (BITS(29, 13) & (BIT(PAGE_SHIFT + 9 * (level - 1)) - 1)) : reserved;
 }
 
-/* One way down the tables: the entries that it met, and the rights that they leave. */
-struct way {
-    uint64_t entry[5], rights; /* XD stands for its opposite */
-    gpa_t at[5];
-    unsigned count, entry_bytes;
-    gpa_t physical;
-};
-
-enum outcome { PAGE, ABSENT, RESERVED };
-
-static enum outcome walk(const struct paging *p, const struct physical_memory *memory,
-                         uint64_t linear, struct way *way)
+enum paging_outcome paging_look(const struct paging *p, const struct physical_memory *memory,
+                                uint64_t linear, struct paging_way *way)
 {
     struct mode mode = present_mode(p, linear);
     uint64_t table = mode.root;
-    *way = (struct way){.rights = PTE_RW | PTE_US | PTE_XD, .entry_bytes = mode.entry_bytes};
+    *way = (struct paging_way){
+        .rights = PTE_RW | PTE_US | PTE_XD, .levels = mode.levels, .entry_bytes = mode.entry_bytes};
     for (unsigned level = mode.levels; table != UINT64_MAX; level--) {
         unsigned shift = PAGE_SHIFT + mode.index_bits * (level - 1);
         gpa_t at = GPA(table + (linear >> shift & (BIT(mode.index_bits) - 1)) * mode.entry_bytes);
         uint64_t entry = 0;
-        if (!memory->read(memory->context, &entry, at, mode.entry_bytes) || !(entry & PTE_P))
+        if (!memory->read(memory->context, &entry, at, mode.entry_bytes))
             break;
-        bool page = is_page(p, &mode, level, entry);
-        if (entry & reserved_bits(p, &mode, level, page))
-            return RESERVED;
         way->at[way->count] = at;
         way->entry[way->count++] = entry;
+        if (!(entry & PTE_P))
+            return PAGING_ABSENT;
+        bool page = is_page(p, &mode, level, entry);
+        if (entry & reserved_bits(p, &mode, level, page))
+            return PAGING_RESERVED;
         way->rights &= entry ^ PTE_XD;
         if (page) {
             uint64_t mask = BIT(shift) - 1;
+            way->page_shift = shift;
             way->physical = GPA(page_base(&mode, entry, mask) | (linear & mask));
-            return PAGE;
+            return PAGING_PAGE;
         }
         table = entry & (mode.entry_bytes == 4 ? BITS(31, 12) : PTE_ADDRESS_MASK);
     }
-    return ABSENT;
+    return PAGING_NOWHERE;
 }
 
 /* SDM vol. 3A, 4.6.1 "Determination of Access Rights". */
@@ -111,7 +105,8 @@ static bool allowed(const struct paging *p, uint64_t rights, unsigned access)
 }
 
 /* False: another CPU has changed an entry meanwhile. */
-static bool set_flags(const struct physical_memory *memory, const struct way *way, unsigned access)
+static bool set_flags(const struct physical_memory *memory, const struct paging_way *way,
+                      unsigned access)
 {
     for (unsigned i = 0; i < way->count; i++) {
         bool dirty = i == way->count - 1 && (access & PAGING_WRITE);
@@ -131,15 +126,16 @@ bool paging_walk(const struct paging *p, const struct physical_memory *memory, u
     *physical = GPA(linear);
     if (!(p->cr0 & CR0_PG))
         return true;
-    struct way way;
+    struct paging_way way;
     for (unsigned tries = TRIES; tries; tries--) {
-        enum outcome outcome = walk(p, memory, linear, &way);
+        enum paging_outcome outcome = paging_look(p, memory, linear, &way);
         *physical = way.physical;
-        if (outcome == PAGE && (access & PAGING_LOOK))
+        if (outcome == PAGING_PAGE && (access & PAGING_LOOK))
             return true;
-        *error = (access & (PF_ERROR_W | PF_ERROR_U)) | (outcome == ABSENT ? 0 : PF_ERROR_P) |
-                 (outcome == RESERVED ? PF_ERROR_RSVD : 0);
-        if (outcome != PAGE || !allowed(p, way.rights, access))
+        bool present = outcome == PAGING_PAGE || outcome == PAGING_RESERVED;
+        *error = (access & (PF_ERROR_W | PF_ERROR_U)) | (present ? PF_ERROR_P : 0) |
+                 (outcome == PAGING_RESERVED ? PF_ERROR_RSVD : 0);
+        if (outcome != PAGING_PAGE || !allowed(p, way.rights, access))
             return false;
         if (set_flags(memory, &way, access))
             return true;

@@ -36,3 +36,23 @@ enum paging_access {
 /* True, and `*physical`; or false, and `*error` is the error code of the #PF. */
 bool paging_walk(const struct paging *paging, const struct physical_memory *memory, uint64_t linear,
                  unsigned access, gpa_t *physical, uint32_t *error);
+
+/* One way down the tables: the entries that were met, the last of which may be absent, and the
+ * rights that they leave. In PAE paging the first is the one behind the PDPTE. */
+struct paging_way {
+    uint64_t entry[5], rights; /* of PTE_RW, PTE_US and PTE_XD, which stands for its opposite */
+    gpa_t at[5];
+    unsigned levels, count, entry_bytes, page_shift;
+    gpa_t physical; /* with PAGING_PAGE */
+};
+
+enum paging_outcome {
+    PAGING_PAGE,
+    PAGING_ABSENT,   /* the last entry is not present */
+    PAGING_RESERVED, /* it has reserved bits set */
+    PAGING_NOWHERE,  /* it lies where there is no memory, or the PDPTE is not present */
+};
+
+/* With CR0.PG = 1. Nothing is changed. */
+enum paging_outcome paging_look(const struct paging *paging, const struct physical_memory *memory,
+                                uint64_t linear, struct paging_way *way);

@@ -184,8 +184,15 @@ void vmx_handle_exit(struct vmx_cpu *vcpu)
 void vmx_count_ticks(struct vmx_cpu *vcpu, uint64_t tsc)
 {
     uint8_t reason = vcpu->history_reason[(uint8_t)(vcpu->history_next - 1)];
-    if (reason < EXIT_REASON_COUNT)
-        vcpu->exit_ticks[reason] += tsc - vcpu->exit_started;
+    if (reason >= EXIT_REASON_COUNT)
+        return;
+    uint64_t ticks = tsc - vcpu->exit_started, least = vcpu->exit_least[reason];
+    uint32_t kept = (uint32_t)min_u64(ticks, UINT32_MAX);
+    vcpu->exit_ticks[reason] += ticks;
+    if (!least || kept < least)
+        vcpu->exit_least[reason] = kept;
+    if (kept > vcpu->exit_most[reason])
+        vcpu->exit_most[reason] = kept;
 }
 
 #define CONTRIBUTORY                                                                               \

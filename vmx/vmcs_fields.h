@@ -224,6 +224,13 @@ struct vmcs_field {
 VMCS_FIELDS(VMCS_FIELD_CONSTANT)
 #undef VMCS_FIELD_CONSTANT
 
+/* For tables and labels. */
+enum vmcs_encoding {
+#define VMCS_ENCODING_NUMBER(name, encoding, width, kind, access, text) ENCODING_##name = encoding,
+    VMCS_FIELDS(VMCS_ENCODING_NUMBER)
+#undef VMCS_ENCODING_NUMBER
+};
+
 /* Encoding: bit 0 access type (0 full), 9:1 index, 11:10 kind, 12 zero, 14:13 width, 31:15 zero. */
 #define VMCS_ENCODING_WIDTH(encoding) (((encoding) >> 13) & 3)
 #define VMCS_ENCODING_KIND(encoding)  (((encoding) >> 10) & 3)

@@ -79,8 +79,9 @@ struct vmx_cpu {
     uint32_t step_nmi_blocking, step_blocking;
     uint64_t step_rip, step_rcx, step_pending;
 
-    uint64_t exit_started; /* with `exitcost`: TSC of the exit, the sums, and the dearest */
+    uint64_t exit_started; /* with `exitcost`: TSC of the exit, and by reason the sums ... */
     uint64_t exit_ticks[EXIT_REASON_COUNT];
+    uint32_t exit_least[EXIT_REASON_COUNT], exit_most[EXIT_REASON_COUNT]; /* ... 0: none yet */
 
     /* The guest's view of MSRs 200H to 2FFH that are MTRRs, and of CR0.CD. Other CPUs look at it:
      * vmx/memory_types.h. */

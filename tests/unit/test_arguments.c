@@ -126,6 +126,40 @@ static void a_missing_number_is_named(void **state)
     assert_string_equal(arguments.error, "an address is missing: see `help walk`");
 }
 
+static void a_suffix_is_a_count_and_a_letter(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        uint64_t count;
+        char letter;
+    } good[] = {
+        {"x", 7, 'z'},  {"x/16b", 16, 'b'},  {"x/b", 7, 'b'},
+        {"x/", 7, 'z'}, {"x/0x10", 16, 'z'}, {"x/100d", 100, 'd'},
+    };
+    static const char *const bad[] = {"x/0", "x/101", "x/16z", "x/bb", "x/-1", "x/0xg"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        uint64_t count = 7;
+        char letter = 'z';
+        split(good[i].line);
+        if (!arguments_suffix(&arguments, "bd", 100, &count, &letter) || count != good[i].count ||
+            letter != good[i].letter)
+            fail_msg("%s: %llu%c", good[i].line, (unsigned long long)count, letter);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        uint64_t count = 7;
+        char letter = 'z';
+        split(bad[i]);
+        if (arguments_suffix(&arguments, "bd", 100, &count, &letter) || count != 7 || letter != 'z')
+            fail_msg("%s is taken", bad[i]);
+    }
+    uint64_t count = 0;
+    char letter = 0;
+    split("exits/500");
+    assert_false(arguments_suffix(&arguments, "", 256, &count, &letter));
+    assert_string_equal(arguments.error, "\"/500\" is no count from 1 to 256");
+}
+
 static void a_word_is_cut_at_its_first_equals_sign(void **state)
 {
     (void)state;
@@ -133,6 +167,30 @@ static void a_word_is_cut_at_its_first_equals_sign(void **state)
     assert_string_equal(arguments_cut(word), "1=2");
     assert_string_equal(word, "GUEST_RIP");
     assert_null(arguments_cut(plain));
+}
+
+static void names_are_matched_whatever_their_blanks_and_letters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word;
+        enum match match;
+    } rows[] = {
+        {"guest_rip", MATCH_WHOLE},
+        {"GUEST-RIP", MATCH_WHOLE},
+        {"guest_ri", MATCH_PART},
+        {"rip", MATCH_PART},
+        {"", MATCH_PART},
+        {"guest_rip_", MATCH_NONE},
+        {"guest_rip_more", MATCH_NONE},
+        {"guestrip", MATCH_NONE},
+        {"t r", MATCH_PART},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (arguments_match(rows[i].word, "guest RIP") != rows[i].match)
+            fail_msg("\"%s\"", rows[i].word);
+    assert_int_equal(arguments_match("vm_exit", "primary VM-exit controls"), MATCH_PART);
+    assert_int_equal(arguments_match("a", ""), MATCH_NONE);
 }
 
 int main(void)
@@ -143,7 +201,9 @@ int main(void)
         cmocka_unit_test(good_sums_are_added),
         cmocka_unit_test(bad_sums_are_named_with_their_term),
         cmocka_unit_test(a_missing_number_is_named),
+        cmocka_unit_test(a_suffix_is_a_count_and_a_letter),
         cmocka_unit_test(a_word_is_cut_at_its_first_equals_sign),
+        cmocka_unit_test(names_are_matched_whatever_their_blanks_and_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

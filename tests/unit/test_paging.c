@@ -107,6 +107,46 @@ static void each_mode_finds_its_page(void **state)
     assert_int_equal(walk(&p, 0x2008012345678, PAGING_READ), 0x52345678);
 }
 
+/* The entries on the way, as the monitor shows them. */
+static void a_look_tells_each_entry(void **state)
+{
+    (void)state;
+    struct paging_way way;
+    struct paging p = paging_of(CR4_PAE, EFER_LMA | EFER_NXE);
+    put(0x1000 + 8, 0x2007, 8); /* linear 80_4040_2ABC */
+    put(0x2000 + 8, 0x3003, 8);
+    put(0x3000 + 16, 0x4007 | PTE_XD, 8);
+    put(0x4000 + 16, 0x7005, 8);
+    assert_int_equal(paging_look(&p, &memory, 0x8040402ABC, &way), PAGING_PAGE);
+    assert_int_equal(way.levels, 4);
+    assert_int_equal(way.count, 4);
+    assert_int_equal(way.at[2].v, 0x3010);
+    assert_int_equal(way.entry[1], 0x3003);
+    assert_int_equal(way.page_shift, 12);
+    assert_int_equal(way.physical.v, 0x7ABC);
+    assert_int_equal(way.rights, 0); /* supervisor, read-only, no execution */
+    put(0x3000 + 16, 0x4006, 8);
+    assert_int_equal(paging_look(&p, &memory, 0x8040402ABC, &way), PAGING_ABSENT);
+    assert_int_equal(way.count, 3);
+    assert_int_equal(way.entry[2], 0x4006);
+    put(0x3000 + 16, 0x4007 | BIT(40), 8);
+    assert_int_equal(paging_look(&p, &memory, 0x8040402ABC, &way), PAGING_RESERVED);
+    assert_int_equal(way.count, 3);
+    put(0x3000 + 16, 0x100007, 8); /* a table behind the memory */
+    assert_int_equal(paging_look(&p, &memory, 0x8040402ABC, &way), PAGING_NOWHERE);
+    assert_int_equal(way.count, 3);
+    p = paging_of(CR4_PAE, 0);
+    p.pdpte[0] = 0x1000;
+    assert_int_equal(paging_look(&p, &memory, 0x402ABC, &way), PAGING_NOWHERE);
+    assert_int_equal(way.count, 0);
+    p = paging_of(CR4_PSE, 0);
+    put(0x1004, 0x12C00087, 4);
+    assert_int_equal(paging_look(&p, &memory, 0x400123, &way), PAGING_PAGE);
+    assert_int_equal(way.entry_bytes, 4);
+    assert_int_equal(way.page_shift, 22);
+    assert_int_equal(way.rights, PTE_RW | PTE_US | PTE_XD);
+}
+
 static void large_pages(void **state)
 {
     (void)state;
@@ -230,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_paging_linear_is_physical),
         cmocka_unit_test(each_mode_finds_its_page),
+        cmocka_unit_test(a_look_tells_each_entry),
         cmocka_unit_test(large_pages),
         cmocka_unit_test(reserved_bits_fault),
         cmocka_unit_test(rights_and_flags_are_those_of_the_manual),
