@@ -109,6 +109,8 @@ static const struct line_sink terminal = {port_write, complete};
 
 void monitor_prompt(void)
 {
+    if (session_is_gdbs())
+        return;
     if (session_is_stopped())
         format(prompt, sizeof(prompt), "cpu%u> ", current->number);
     else

@@ -1,5 +1,7 @@
 #include "debug/rsp.h"
 
+#include "lib/format.h"
+
 #define ESCAPE     '}'
 #define ESCAPE_BIT 0x20
 
@@ -147,6 +149,27 @@ void rsp_send(const struct rsp_reply *reply, void (*put)(void *context, uint8_t 
     put(context, '#');
     put(context, (uint8_t)digits[sum >> 4]);
     put(context, (uint8_t)digits[sum & 15]);
+}
+
+void rsp_part_text(struct rsp_part *part, const char *text)
+{
+    for (; *text; text++) {
+        if (part->skip) {
+            part->skip--;
+        } else if (part->room) {
+            part->room--;
+            rsp_reply_byte(part->reply, *text);
+        } else {
+            part->more = true;
+        }
+    }
+}
+
+void rsp_part_number(struct rsp_part *part, unsigned number)
+{
+    char text[12];
+    format(text, sizeof(text), "%u", number);
+    rsp_part_text(part, text);
 }
 
 bool rsp_take(struct rsp_reader *reader, char byte)

@@ -57,6 +57,18 @@ void rsp_reply_number(struct rsp_reply *reply, uint64_t number);
 void rsp_send(const struct rsp_reply *reply, void (*put)(void *context, uint8_t byte),
               void *context);
 
+/* A document of which gdb asks for a part (qXfer): it is written whole, and the part stays. */
+struct rsp_part {
+    struct rsp_reply *reply;
+    uint64_t skip, room; /* bytes before the part, and left in it */
+    bool more;           /* there is something behind it */
+};
+
+void rsp_part_text(struct rsp_part *part, const char *text);
+
+/* Decimal. */
+void rsp_part_number(struct rsp_part *part, unsigned number);
+
 /* What is left of a packet. Each function takes what it names, or nothing and says so. */
 struct rsp_reader {
     const char *at, *end;

@@ -3,6 +3,8 @@
 #include "base/bits.h"
 #include "base/hw.h"
 #include "base/log.h"
+#include "debug/breakpoints.h"
+#include "debug/gdb.h"
 #include "debug/monitor.h"
 #include "debug/port.h"
 #include "debug/target.h"
@@ -24,8 +26,7 @@
 
 static struct session_stop stopped;
 static bool in_session, gdb_talks;
-static bool watched;                    /* the port is the guest's: console=watched */
-static int pending_byte = UART_NOTHING; /* what broke in, where it is also said something by */
+static bool watched; /* the port is the guest's: console=watched */
 static uint32_t guest_cpus;
 static uint32_t stop_at;
 
@@ -47,6 +48,7 @@ void session_talk_gdb(bool gdb)
     watched_console_set_key(gdb ? INTERRUPT : WATCHED_KEY);
 }
 
+bool session_is_gdbs(void) { return gdb_talks; }
 void session_repeat_step(uint64_t count) { steps_left = count; }
 
 const char *session_reason(enum debug_why why)
@@ -141,27 +143,58 @@ static bool send_key_on(int byte)
            watched_console_send(this_vmx_cpu(), WATCHED_KEY) && session_go_on(why, sizeof(why));
 }
 
-static void hear(int byte) { (void)monitor_feed(byte); }
-
-static void converse(void)
+/* gdb, if the port is its, or the monitor. */
+static void show_stop(void)
 {
-    going.decided = false;
-    in_session = true;
-    port_enter();
+    if (gdb_talks)
+        gdb_stopped();
+    if (gdb_talks)
+        return;
     monitor_stopped();
     name_the_deaf();
     monitor_prompt();
+}
+
+/* A byte for the monitor, with which gdb may come. */
+static enum monitor_next hear_monitor(int byte)
+{
+    enum monitor_next next = monitor_feed(byte);
+    if (next != MONITOR_GDB)
+        return next;
+    session_talk_gdb(true);
+    return gdb_feed(byte) ? MONITOR_STOP : MONITOR_MORE;
+}
+
+static void hear(int byte)
+{
+    bool did = gdb_talks;
+    if (gdb_talks)
+        (void)gdb_feed(byte);
+    else
+        (void)hear_monitor(byte);
+    if (did != gdb_talks && !going.decided)
+        show_stop();
+}
+
+static void converse(void)
+{
+    uint64_t heard = hw_rdtsc(), quiet = GDB_QUIET_US * time_tsc_per_us();
+    going.decided = false;
+    in_session = true;
+    port_enter();
+    show_stop();
     bool first = true;
     while (!going.decided) {
-        int byte = pending_byte;
-        pending_byte = UART_NOTHING;
-        if (byte == UART_NOTHING)
-            byte = port_get();
-        if (byte == UART_NOTHING)
-            hw_pause();
-        else if (!first || !send_key_on(byte))
-            hear(byte);
-        first &= byte == UART_NOTHING;
+        int byte = port_get();
+        if (byte != UART_NOTHING) {
+            if (!first || !send_key_on(byte))
+                hear(byte);
+            first = false;
+            heard = hw_rdtsc();
+        } else if (gdb_talks && hw_rdtsc() - heard > quiet) {
+            gdb_quiet();
+        }
+        hw_pause();
     }
     in_session = false;
     if (!gdb_talks && !going.step && !watched)
@@ -175,6 +208,21 @@ static bool is_asked_for(void)
     int byte = port_get();
     port_leave();
     return byte == UART_BREAK || byte == INTERRUPT;
+}
+
+/* A step is done, and another one is to follow: by the monitor's count, or in gdb's range. */
+static bool steps_on(void)
+{
+    if (is_asked_for()) {
+        stopped.why = DEBUG_KEY;
+        return false;
+    }
+    if (gdb_talks)
+        return gdb_steps_on();
+    if (steps_left <= 1)
+        return false;
+    steps_left--;
+    return true;
 }
 
 static void attend(struct vmx_cpu *vcpu)
@@ -192,8 +240,7 @@ static void attend(struct vmx_cpu *vcpu)
     if (!held)
         (void)!stop_all(STOP_WORK, STOP_BOUND_US);
     stopped = (struct session_stop){why, vcpu->debug_detail, self};
-    if (why == DEBUG_STEP && steps_left > 1 && !is_asked_for()) {
-        steps_left--;
+    if (why == DEBUG_STEP && steps_on()) {
         going.decided = true;
     } else {
         steps_left = 0;
@@ -217,15 +264,8 @@ static void look(struct vmx_cpu *vcpu)
     }
     port_enter();
     while ((byte = port_get()) != UART_NOTHING) {
-        bool asks;
-        if (gdb_talks)
-            asks = byte == UART_BREAK || byte == INTERRUPT || byte == '$';
-        else
-            asks = monitor_feed(byte) != MONITOR_MORE;
-        if (!asks)
+        if (!(gdb_talks ? gdb_feed(byte) : hear_monitor(byte) == MONITOR_STOP))
             continue;
-        if (byte == '$')
-            pending_byte = byte;
         debug_event(vcpu, DEBUG_KEY, 0);
         break;
     }
@@ -288,6 +328,7 @@ void session_prepare(const struct options *options, uint32_t count, bool bios)
     machine.debug.attend = attend;
     machine.debug.look = look;
     machine.debug.last_look = last_look;
+    machine.debug.owns_int3 = breakpoint_is_at;
     machine.debug.stop_at_start = stop_at & STOP_AT_CPU;
     machine.debug.stop_at_nmi = stop_at & STOP_AT_NMI;
     warn_of_limits();

@@ -39,3 +39,4 @@ void session_repeat_step(uint64_t count);
 
 /* The port goes to gdb, or back to the monitor. */
 void session_talk_gdb(bool gdb);
+bool session_is_gdbs(void);

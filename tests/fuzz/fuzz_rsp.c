@@ -1,4 +1,4 @@
-/* with: debug/rsp.c */
+/* with: debug/rsp.c lib/format.c */
 /* Any bytes on the line of gdb's remote protocol: nothing is written behind the buffer, and a
  * packet that came is sent again as one that comes the same. */
 #include "debug/rsp.h"

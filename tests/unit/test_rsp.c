@@ -1,4 +1,4 @@
-/* with: debug/rsp.c tests/fuzz/fuzz_rsp.c */
+/* with: debug/rsp.c lib/format.c tests/fuzz/fuzz_rsp.c */
 /* The framing of gdb's remote protocol: what comes byte by byte, what is sent, numbers and bytes.
  */
 #include "debug/rsp.h"

@@ -1,0 +1,230 @@
+"""Debian's gdb at the debugger's port: what it shows of a guest, what it changes, where it stops it,
+and that the guest goes on when it leaves."""
+
+import random
+import re
+
+import pexpect
+import pytest
+
+from harness import Case, Talk
+
+SEED = 20261122
+PROMPT = "(gdb) "
+SETTINGS = ["set pagination off", "set confirm off", "set width 0", "set style enabled off",
+            "set tcp connect-timeout 30", "set remotetimeout 10"]
+
+
+def machine(name, **fields):
+    """A row of its own: a guest in Bochs, with the debugger at COM2."""
+    fields = {"end": "poweroff", "debug_port": 2, "timeout": 180,
+              "modules": ["realmode.bin=realmode"], "expect": ["^realmode PASS"], **fields,
+              "options": f"debug=com2 {fields.get('options', '')}".strip()}
+    return Case(name=f"gdb-{name}", **fields)
+
+
+def linux(name, words="", **fields):
+    """The same with Debian's kernel, to a shell on the serial line."""
+    return machine(name, memory=512, timeout=900, expect=[r"^left alone"], modules=[
+        f"build/linux/vmlinuz=linux console=ttyS0 tsc_early_khz=50000 {words}".strip(),
+        "build/linux/initrd.img=initrd"], **fields)
+
+
+class Gdb:
+    """A gdb with a person at it, who reads what a command says before giving the next one."""
+
+    def __init__(self, talk, connect=True):
+        self.talk = talk
+        self.process = pexpect.spawn("gdb", ["-q", "-nx"], encoding="utf-8", echo=False,
+                                     timeout=120 * talk.patience, codec_errors="replace")
+        self.process.delaybeforesend = None
+        self._prompt()
+        for setting in SETTINGS:
+            self.say(setting)
+        if connect:
+            self.connect()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.close(force=True)
+
+    def _prompt(self):
+        self.process.expect_exact(PROMPT)
+        return re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", self.process.before).replace("\r", "").strip()
+
+    def say(self, command):
+        """What gdb answers."""
+        self.process.sendline(command)
+        return self._prompt()
+
+    def connect(self):
+        said = self.say(f"target remote {self.talk.address}")
+        assert " in ?? ()" in said, said
+
+    def value(self, expression):
+        said = self.say(f"output/x {expression}")
+        assert re.fullmatch(r"0x[0-9a-f]+", said), said
+        return int(said, 16)
+
+    def go_on(self):
+        """Continues, and waits for nothing."""
+        self.process.sendline("continue")
+        self.process.expect_exact("Continuing.")
+
+    def stopped(self):
+        """What is said when the guest has stopped by itself."""
+        return self._prompt()
+
+    def interrupt(self):
+        self.process.sendintr()
+        said = self._prompt()
+        assert "SIGINT" in said, said
+        return said
+
+
+def test_before_the_first_instruction(tmp_path):
+    with Talk(machine("launch", options="stop=launch"), tmp_path) as talk:
+        with Gdb(talk) as gdb:
+            assert gdb.value("$rip") == 0x7C00
+            assert '"cpu0 real mode"' in gdb.say("info threads")
+            assert gdb.say("p $cr0") == "$1 = [ ET NW CD ]"
+            assert gdb.value("$rdx") == 0x80
+            # Each register of the description is there, and says something.
+            registers = gdb.say("info all-registers").splitlines()
+            assert len(registers) > 110 and not any("unavailable" in line for line in registers)
+            assert "real mode, rip 0000000000007c00" in gdb.say("monitor cpus")
+            # gdb's own writes come back, and do not disturb what lies beside them.
+            gdb.say("set var *(char[16]*)0x9000 = \"0123456789abcde\"")
+            gdb.say("set var *(short*)0x9003 = 0x2b2d")
+            assert '"012-+56789abcde"' in gdb.say("p *(char[16]*)0x9000")
+            gdb.say("set $r15 = 0x123456789abcdef0")
+            gdb.say("set $xmm7.v4_int32[2] = 0x55667788")
+            gdb.say("set $cr2 = 0x1000")
+            assert "cannot be written" in gdb.say("set $apic_base = 0")
+            gdb.say("maint flush register-cache")
+            assert gdb.value("$r15") == 0x123456789ABCDEF0
+            assert gdb.value("$xmm7.v4_int32[2]") == 0x55667788
+            assert gdb.value("$cr2") == 0x1000
+            assert "[Inferior 1 (Remote target) detached]" in gdb.say("detach")
+        talk.finish()
+
+
+def test_real_mode_has_its_own_description(tmp_path):
+    """gdb 13 shows no 16-bit code beside 64-bit registers: it is told of 32-bit ones instead."""
+    with Talk(machine("real", options="stop=launch"), tmp_path) as talk:
+        with Gdb(talk) as gdb:
+            assert "not compatible" in gdb.say("set architecture i8086")
+            gdb.say("monitor arch i8086")
+            gdb.say("disconnect")
+        with Gdb(talk) as gdb:
+            assert 'currently "i8086"' in gdb.say("show architecture")
+            assert re.search(r"=> 0x7c00:\s+ljmp +\$0x0,\$0x8009", gdb.say("x/i $pc"))
+            gdb.say("detach")
+        talk.finish()
+
+
+def test_attaching_again_and_again(tmp_path):
+    """While the guest runs, and without a word of farewell."""
+    row = machine("attach", cpus=2, modules=["standstill.bin=realmode"],
+                  expect=["^standstill PASS"])
+    with Talk(row, tmp_path) as talk:
+        with Gdb(talk) as gdb:  # the guest asks for it
+            gdb.say("detach")
+        talk.wait_for("standstill: ready")
+        for leave in 3 * ["detach", "disconnect", "quit"]:
+            with Gdb(talk) as gdb:
+                assert gdb.value("$_thread") in (1, 2)
+                assert "cpu1 " in gdb.say("info threads")
+                gdb.process.sendline(leave)
+                if leave == "quit":
+                    gdb.process.expect(pexpect.EOF)
+                else:
+                    gdb.stopped()
+        with Gdb(talk) as gdb:
+            gdb.say("thread 1")
+            gdb.say("set $rbx = 0x6e6f6f67")
+            gdb.say("detach")
+        talk.finish()
+
+
+def boot(talk):
+    """To the shell's prompt."""
+    talk.wait_for(r"^/root # ", 600)
+
+
+def shell(talk, command, answer):
+    talk.type(command + "\n")
+    return talk.wait_for(answer, 300)
+
+
+def symbol(talk, name):
+    """The address of a function of the kernel's, as the guest itself tells it."""
+    line = shell(talk, f"grep ' T {name}$' /proc/kallsyms", rf"^[0-9a-f]{{16}} T {name}$")
+    return int(line.split()[0], 16)
+
+
+@pytest.mark.parametrize("cpus,words", [(1, ""), (4, ""), (4, "nokaslr")])
+def test_linux(tmp_path, cpus, words):
+    row = linux(f"linux-{cpus}{words}", words, cpus=cpus)
+    with Talk(row, tmp_path) as talk:
+        boot(talk)
+        if words == "nokaslr":
+            talk.type("echo kernel at $(grep ' T _text$' /proc/kallsyms)\n")
+            talk.wait_for("^kernel at ffffffff81000000 ")
+        address = symbol(talk, "__x64_sys_sethostname")
+        with Gdb(talk) as gdb:
+            interrupt_at_random(gdb, 10)
+            break_and_change(talk, gdb, address)
+            gdb.say("detach")
+        shell(talk, "hostname again; hostname", "^again$")
+        with Gdb(talk) as gdb:
+            assert len(re.findall(r'"cpu\d+ ', gdb.say("info threads"))) == cpus
+            gdb.say("detach")
+        talk.type("echo left alone; poweroff\n")
+        talk.finish()
+
+
+def interrupt_at_random(gdb, times):
+    seed = random.Random(SEED)
+    for _ in range(times):
+        gdb.go_on()
+        gdb.process.expect([pexpect.TIMEOUT], timeout=seed.random())
+        gdb.interrupt()
+        assert re.search(r'\* \d+ +Thread \d+ "cpu\d+ 64-bit, CPL [03]', gdb.say("info threads"))
+
+
+def break_and_change(talk, gdb, address):
+    """sethostname(): its condition holds for names of five letters; what gdb writes is set."""
+    gdb.say("monitor space kernel")
+    registers = "((unsigned long*)$rdi)"  # struct pt_regs: si at 13, di at 14
+    gdb.say(f"break *{address:#x} if {registers}[13] == 5")
+    gdb.go_on()
+    talk.type("hostname ab; hostname; hostname seven77; hostname; hostname abcde; hostname\n")
+    said = gdb.stopped()
+    assert re.search(rf"hit Breakpoint 1, 0x0*{address:x} in", said), said
+    talk.wait_for("^seven77$")
+    assert gdb.value("$rip") == address
+    assert gdb.value(f"*(unsigned char*){address:#x}") != 0xCC
+    gdb.say("set $name = (char*)" + registers + "[14]")
+    assert "abcde" in gdb.say("x/5cb $name").replace("'", "").replace("\t", "") or \
+        gdb.value("*$name") == ord("a")
+    gdb.say("set var *$name = 'X'")
+    gdb.say("stepi")
+    assert gdb.value("$rip") != address
+    gdb.say("delete")
+    gdb.go_on()
+    talk.wait_for("^Xbcde$", 120)
+    gdb.interrupt()
+    # The next call returns at once, with -EPERM.
+    gdb.say(f"break *{address:#x}")
+    gdb.go_on()
+    talk.type("hostname other\n")
+    gdb.stopped()
+    gdb.say("delete")
+    for change in ("$rax = -1", "$rip = *(unsigned long*)$rsp", "$rsp = $rsp + 8"):
+        gdb.say(f"set {change}")
+    gdb.go_on()
+    talk.wait_for("hostname: sethostname: Operation not permitted", 120)
+    gdb.interrupt()
