@@ -19,6 +19,7 @@
 #include "vmx/controls.h"
 #include "vmx/machine.h"
 #include "vmx/root.h"
+#include "vmx/step.h"
 #include "vmx/vmcs.h"
 
 #define STOP_BOUND_US 200000
@@ -111,9 +112,13 @@ static void run_this_alone(struct vmx_cpu *vcpu)
     percpu_attend(vcpu->cpu, ATTENTION_LOG); /* arms its timer */
 }
 
+static void arm_here(void *vcpu) { step_arm(vcpu); }
+
 static void go_on(struct vmx_cpu *vcpu)
 {
     struct vmx_cpu *other = going.cpu ? going.cpu->vcpu : NULL;
+    if (going.step)
+        (void)!stop_run_on(going.cpu, arm_here, other);
     if (going.alone && other == vcpu) {
         run_this_alone(vcpu);
     } else if (going.alone) {
@@ -225,26 +230,54 @@ static bool steps_on(void)
     return true;
 }
 
+static void cancel_here(void *vcpu) { step_cancel(vcpu); }
+
+/* One stop is told at a time. Of the other CPUs a step that is under way ends untold, and an INT3
+ * that was met is met again, unless it is taken away; what else waits is told next. */
+static void quiet_the_others(const struct cpu *self)
+{
+    for (uint32_t i = 0; i < guest_cpus; i++) {
+        struct cpu *cpu = percpu_get(i);
+        struct vmx_cpu *vcpu = cpu->vcpu;
+        if (cpu == self || !stop_run_on(cpu, cancel_here, vcpu))
+            continue;
+        if (vcpu->debug_why == DEBUG_STEP || vcpu->debug_why == DEBUG_INT3)
+            vcpu->debug_why = DEBUG_NOTHING;
+    }
+}
+
+/* False: what was noted is told already, while this CPU waited for its turn. */
+static bool begin(struct vmx_cpu *vcpu)
+{
+    struct cpu *self = vcpu->cpu;
+    bool held = stop_holder() == self;
+    if (!held) {
+        (void)!stop_all(STOP_WORK, STOP_BOUND_US);
+        quiet_the_others(self);
+    }
+    stopped = (struct session_stop){vcpu->debug_why, vcpu->debug_detail, self};
+    vcpu->debug_why = DEBUG_NOTHING;
+    if (!held && (stopped.why == DEBUG_NOTHING || stopped.why == DEBUG_TURN))
+        stop_release(); /* all of it, or what was taken within the other's */
+    return stopped.why != DEBUG_NOTHING;
+}
+
 static void attend(struct vmx_cpu *vcpu)
 {
-    enum debug_why why = vcpu->debug_why;
-    struct cpu *self = vcpu->cpu;
-    vcpu->debug_why = DEBUG_NOTHING;
-    if (why == DEBUG_TURN) {
+    if (vcpu->debug_why == DEBUG_NOTHING || !begin(vcpu))
+        return;
+    if (stopped.why == DEBUG_TURN) {
         run_this_alone(vcpu);
         return;
     }
-    if (why == DEBUG_ENTRY_FAILURE)
+    if (stopped.why == DEBUG_ENTRY_FAILURE)
         vmx_relaunch(vcpu);
-    bool held = stop_holder() == self;
-    if (!held)
-        (void)!stop_all(STOP_WORK, STOP_BOUND_US);
-    stopped = (struct session_stop){why, vcpu->debug_detail, self};
-    if (why == DEBUG_STEP && steps_on()) {
+    step_cancel(vcpu);
+    if (stopped.why == DEBUG_STEP && steps_on()) {
         going.decided = true;
     } else {
         steps_left = 0;
-        monitor_set_cpu(self);
+        monitor_set_cpu(vcpu->cpu);
         converse();
     }
     vcpu->started_us = time_us(); /* an INIT that was held since before a SIPI comes now */
