@@ -5,7 +5,7 @@ import pytest
 from harness import Case, Talk
 
 KEY = "\x1c"
-STOPPED = r"cpu\d: asked for, .*rip [0-9a-f]{16}"
+STOPPED = r"cpu\d: asked for, [^\r]*rip [0-9a-f]{16}"
 PROMPT = r"cpu\d> "
 
 
@@ -49,6 +49,13 @@ def test_the_key_breaks_in_where_the_guest_reads(tmp_path):
         type_and_hear(line, "f")
         line.send("d")
         line.expect("typing: divisor 01 1c\r")
+        line.send(f"k{KEY}cpus\r")  # what is behind the key is the monitor's
+        line.expect("typing: byte 6b\r")
+        line.expect(STOPPED)
+        line.expect(r"\*cpu0 apic 0: real mode")
+        line.expect(PROMPT)
+        go_on(line)
+        line.expect("typing: byte 00")
         line.send("q")
         line.expect("typing PASS")
 
