@@ -102,10 +102,11 @@ uint64_t time_us_at(uint64_t tsc) { return us_of(tsc > origin ? tsc - origin : 0
 uint64_t time_us(void) { return us_of(hw_rdtsc()); }
 
 uint64_t time_tsc_per_us(void) { return tsc_khz / 1000; }
+uint64_t time_ticks(uint64_t us) { return us * tsc_khz / 1000; }
 
 void time_delay_us(uint64_t us)
 {
-    uint64_t start = hw_rdtsc(), ticks = us * tsc_khz / 1000;
+    uint64_t start = hw_rdtsc(), ticks = time_ticks(us);
     while (hw_rdtsc() - start < ticks) {
         log_pump();
         hw_pause();

@@ -21,4 +21,6 @@ uint64_t time_us(void);
 /* Spin. Any CPU; after calibration. */
 void time_delay_us(uint64_t us);
 
+/* What the TSC counts in so many microseconds; the latter in one, rounded down. */
+uint64_t time_ticks(uint64_t us);
 uint64_t time_tsc_per_us(void);

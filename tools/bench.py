@@ -74,6 +74,17 @@ MEMTEST_WORDS = "console=ttyS0,115200 nobench"
 MEMTEST_MIB = 8
 STOP_PRECISION = 1_000_000_000  # ticks: a running machine is stopped a little sooner or later
 
+# What a byte of the guest's console costs it: Orlop's options, the guest's name of the figure, what it is,
+# and the most it may be.
+CONSOLES = [
+    ("", "uart-data", "a read of the UART's data, console=shared", 1),
+    ("console=watched", "uart-data", "the same, console=watched", 340),
+    ("console=watched", "uart-status", "a read of its status, console=watched", 1),
+    ("debug=com2", "uart-hidden", "a read of a UART of Orlop's own", 260),
+]
+TIMER = "VMX-preemption timer expired"
+LOOKS_A_SECOND = 20
+
 GUEST_ENTRY = 0x7C00
 BYTE_TICKS = 2500       # a polled UART at 115200
 LOG_LIMIT = 6 * 1024
@@ -208,9 +219,9 @@ LINUX_END = {"end": "guest-stopped", "memory": 512, "timeout": 600,
 
 def linux_exits(words, **where):
     """exits_of a boot of the Linux guest, from its launch to its reset. where: fields of the row."""
-    return exits_of(Case(name="bench-linux", options="exitcost",
-                         modules=[f"build/linux/vmlinuz=linux {LINUX_WORDS} {words}",
-                                  "build/linux/exits.img=initrd"], **LINUX_END, **where))
+    return exits_of(Case(**{"name": "bench-linux", "options": "exitcost",
+                            "modules": [f"build/linux/vmlinuz=linux {LINUX_WORDS} {words}",
+                                        "build/linux/exits.img=initrd"], **LINUX_END, **where}))
 
 
 def bare_ticks(case):
@@ -285,6 +296,19 @@ def linux_rows():
     return table
 
 
+def console_rows():
+    """What each setting of the console costs the guest, and the looks for the key while it idles."""
+    figures = {options: exit_figures(options=options) for options, *_ in CONSOLES}
+    table = [(f"instructions: {what}", figures[options].get(name), limit)
+             for options, name, what, limit in CONSOLES]
+    busy, idle = (linux_exits(words, options="exitcost console=watched")
+                  for words in ("", "orlop.idle=61"))
+    looks = (idle[TIMER][0] - busy[TIMER][0]) / 60
+    return [*table, *((f"exits of a Linux boot, console=watched: {reason}", busy[reason][0], None)
+                      for reason in ("I/O instruction", TIMER)),
+            ("looks for the key a second, idle Linux", looks, LOOKS_A_SECOND)]
+
+
 def nest_rows():
     """What exits cost in the nest, and those of a boot of Linux; no limit, for it is KVM's work."""
     row = {"name": "bench-nest", "emulator": "nest", "needs_bochs": 3, "timeout": 900}
@@ -308,6 +332,7 @@ def rows(figures, image):
     table += boot_rows()
     table += stop_rows()
     table += linux_rows()
+    table += console_rows()
     table += disk_rows()
     table += memtest_rows()
     table.append(("bytes: loaded image", sum(size for _, size in load_segments(image)), IMAGE_LIMIT))

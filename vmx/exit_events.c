@@ -252,7 +252,7 @@ static void arm_timer(uint64_t us)
     vmcs_write(VM_EXIT_CONTROLS, us ? machine.controls.exit | save : machine.controls.exit);
     if (us)
         vmcs_write(VMX_PREEMPTION_TIMER_VALUE,
-                   (uint32_t)min_u64(us * time_tsc_per_us() >> shift, UINT32_MAX));
+                   (uint32_t)min_u64(time_ticks(us) >> shift, UINT32_MAX));
 }
 
 enum exit_next handle_preemption_timer(struct vmx_cpu *vcpu)
