@@ -16,13 +16,14 @@ BUSY = b"orlop: somebody else is on this line\r\n"
 
 
 class DebugLine:
-    """Passes bytes between `line`, a socket, and who connects, until the machine ends."""
+    """Passes bytes between `line`, a socket, and who connects, until the machine ends. port: of this
+    host; 0 for one that is free."""
 
-    def __init__(self, line, folder):
+    def __init__(self, line, folder, port=0):
         folder = pathlib.Path(folder)
         self._line = line
         self._client = None
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = socket.create_server(("127.0.0.1", port))
         self.port = self._server.getsockname()[1]
         self._log = open(folder / LOG_FILE, "wb")
         self._file = folder / PORT_FILE

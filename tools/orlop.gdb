@@ -124,7 +124,6 @@ def load(vmlinux, offset):
     vmlinux = os.path.realpath(vmlinux)
     if loaded != (vmlinux, offset):
         print(f"reading the symbols of {vmlinux} ...", flush=True)
-        gdb.execute("symbol-file")
         gdb.execute(f'symbol-file "{vmlinux}" -o {offset:#x}', to_string=True)
         loaded = vmlinux, offset
 
@@ -196,7 +195,7 @@ the kernel is from where it was linked (0 with nokaslr), for a kernel that does 
     def run(self, words):
         address, vmlinux, offset = [*words, *[""] * 3][:3]
         if address:
-            gdb.execute(f"target remote {address}")
+            gdb.execute(f"target remote {address}", to_string=True)  # warns that it knows no file
         elif not connected():
             raise gdb.GdbError("not connected: name an address, as for `target remote`")
         monitor("space kernel")

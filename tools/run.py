@@ -276,6 +276,8 @@ def _parse_arguments():
     parser.add_argument("--append", default="", help="options of Orlop, as in grub.cfg")
     parser.add_argument("--debug", action="store_true",
                         help="Orlop's debugger on a port of its own: make gdb, make console")
+    parser.add_argument("--debug-port", type=int, default=0, metavar="N",
+                        help="of this host, for gdb and console; default: one that is free")
     parser.add_argument("--stop", default="", metavar="WHERE",
                         help="with --debug: Orlop's option stop=, as launch")
     parser.add_argument("--iso", help="boot this image instead (--elf, --module, --append unused)")
@@ -378,7 +380,8 @@ def run(arguments):
         if arguments.verbose:
             say(emulator.command_text())
         if arguments.debug:
-            line = held.enter_context(DebugLine(emulator.debug, arguments.folder))
+            line = held.enter_context(DebugLine(emulator.debug, arguments.folder,
+                                                arguments.debug_port))
             _introduce_debugger(arguments, line)
         with raw_terminal(terminal):
             status = Session(emulator, log, terminal, timeout).run()

@@ -178,9 +178,9 @@ while [ $i -lt {LINES} ]; do
     i=$((i + 1))
 done >/dev/kmsg
 cat /proc/modules
-grep -w -e _text -e irq_bypass_register_producer /proc/kallsyms
+grep -w -e _text -e do_sys_openat2 -e irq_bypass_register_producer /proc/kallsyms
 echo guest-ready
-while :; do sleep 1; done
+while :; do sleep 1; cat /proc/uptime >/dev/null; done
 """
 
 
@@ -277,3 +277,44 @@ def test_symbols_processes_messages_and_modules(linux):
     # What is loaded already is not read again.
     assert said.count("reading the symbols of") == 1
 
+
+
+class Mi:
+    """gdb as an editor talks to it, by the machine interface."""
+
+    def __init__(self):
+        self.child = pexpect.spawn("gdb", ["-q", "-nx", "-iex", f"set index-cache directory {LINUX}/gdb-index",
+                                           "-iex", "set index-cache enabled on", "-i=mi"], timeout=120,
+                                   encoding="utf-8", cwd=str(ROOT), echo=False)
+        self.child.delaybeforesend = None
+        self.child.expect_exact("(gdb)")
+
+    def ask(self, command, wanted="^done"):
+        """What comes with the answer, which must be the wanted one."""
+        self.child.sendline(command)
+        self.child.expect(r"(?m)^\^(done|running|connected|error|exit)[^\n]*\n")
+        assert self.child.after.startswith(wanted), self.child.before + self.child.after
+        return self.child.before + self.child.after
+
+
+@needs_symbols
+@pytest.mark.long
+def test_an_editor_s_breakpoint_follows_the_kernel(linux):
+    """What VS Code does with the settings of docs/debugging.md."""
+    stub, guest = linux
+    function = int(re.search(r"([0-9a-f]{16}) [tT] do_sys_openat2", guest).group(1), 16)
+    mi = Mi()
+    mi.ask("-gdb-set mi-async on")
+    mi.ask(f'-interpreter-exec console "source {ROOT}/tools/orlop.gdb"')
+    mi.ask(f"-file-exec-and-symbols {VMLINUX}")
+    mi.ask("-break-insert -f do_sys_openat2")
+    mi.ask(f"-target-select remote {stub}", "^connected")
+    assert "moved by 0x" in mi.ask('-interpreter-exec console "orlop-attach"')
+    table = mi.ask("-break-list")
+    assert 'enabled="y"' in table and f'addr="{function:#x}"' in table
+    mi.ask("-exec-continue --all", "^running")
+    mi.child.expect(r'\*stopped,reason="breakpoint-hit"[^\n]*func="do_sys_openat2"')
+    assert 'func="do_sys_openat2"' in mi.ask("-stack-list-frames 0 1")
+    mi.ask("-break-delete")
+    mi.ask("-target-detach")
+    mi.ask("-gdb-exit", "^exit")
