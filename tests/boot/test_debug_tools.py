@@ -15,8 +15,8 @@ import pytest
 
 import attach
 from debug_line import BUSY, LOG_FILE, PORT_FILE
-from emulators import Machine, Qemu
-from harness import BUILD, ROOT
+from emulators import Bochs, Machine, Qemu
+from harness import BUILD, ROOT, patience
 from initramfs import shell_archive, write
 from make_iso import make_bare_linux_iso
 from test_run import arguments, run_without_terminal, wait_until_gone
@@ -318,3 +318,61 @@ def test_an_editor_s_breakpoint_follows_the_kernel(linux):
     mi.ask("-break-delete")
     mi.ask("-target-detach")
     mi.ask("-gdb-exit", "^exit")
+
+
+@needs_symbols
+@pytest.mark.long
+def test_a_stock_kernel_is_debugged_as_the_document_says(tmp_path):
+    """The first part of docs/debugging.md, with Orlop: three terminals."""
+    def terminal(*words):
+        child = pexpect.spawn("make", ["--no-print-directory", "-C", str(ROOT), *words],
+                              timeout=100 * patience(Bochs.version()), dimensions=(50, 200),
+                              env={**os.environ, "TERM": "dumb"})  # gdb colours its words elsewhere
+        child.delaybeforesend = None
+        return child
+
+    def ask(child, command, pattern, prompt):
+        child.send(command + "\r")
+        child.expect(pattern)
+        child.expect_exact(prompt)
+
+    run = terminal("run", "DEBUG=1", "CPUS=2", "EMU=bochs", f"RUNFLAGS=--folder {tmp_path}")
+    run.expect("in another terminal: make gdb RUN=")
+    run.expect("# ")
+    gdb = terminal("gdb", f"RUN={tmp_path}", f"VMLINUX={VMLINUX}")
+    gdb.expect("moved by 0x[1-9a-f]")
+    gdb.expect_exact("(gdb) ")
+    ask(gdb, "info threads", 'Thread 1 "cpu0 64-bit, CPL 0".*Thread 2 "cpu1 64-bit', "(gdb) ")
+    ask(gdb, "orlop-ps", r"0x[0-9a-f]{16} +1 +\*?[01] S init\r", "(gdb) ")
+    ask(gdb, "orlop-dmesg 1", "TERM=linux", "(gdb) ")
+    ask(gdb, 'break do_sys_openat2 if $_streq((char *)filename, "/etc/inittab")', "Breakpoint 1 at", "(gdb) ")
+    gdb.send("continue\r")
+    gdb.expect("Continuing")
+    run.send("cat /etc/inittab\r")
+    gdb.expect(r'hit Breakpoint 1, do_sys_openat2 .*filename=0x[0-9a-f]+ "/etc/inittab"')
+    gdb.expect_exact("(gdb) ")
+    ask(gdb, "backtrace 8", "__x64_sys_openat", "(gdb) ")
+    ask(gdb, "finish", r"Value returned is \$\d+ = 3", "(gdb) ")
+    ask(gdb, "delete", "", "(gdb) ")
+    ask(gdb, 'set var init_uts_ns.name.nodename = "stopped"', "", "(gdb) ")
+    ask(gdb, "monitor kernel", "Linux version .*text at ", "(gdb) ")
+    gdb.send("detach\r")
+    gdb.expect("detached")
+    gdb.send("quit\r")
+    gdb.expect(pexpect.EOF)
+    run.expect("inittab|respawn")
+    run.expect("# ")
+    run.send("hostname\r")
+    run.expect("\nstopped\r")
+    run.expect("# ")
+    console = terminal("console", f"RUN={tmp_path}")
+    console.expect("this help")
+    console.send("\x03")
+    console.expect("cpu[01]: asked for, ")
+    console.expect("cpu[01]> ")
+    ask(console, "kernel", "Linux version .*text at ", "> ")
+    ask(console, "cont", "", "running> ")
+    console.send("\x01x")
+    console.expect(pexpect.EOF)
+    run.send("poweroff\r")
+    run.expect("run: the guest powered off")
