@@ -36,6 +36,21 @@ static void step(struct arguments *arguments)
         say("%s\n", why);
 }
 
+static void cost(struct arguments *arguments)
+{
+    const struct session_cost *of = session_cost();
+    (void)arguments;
+    say("all CPUs stood still after %llu ticks\n", (unsigned long long)of->stop);
+    if (of->exit)
+        say("the session began %llu ticks after the exit\n", (unsigned long long)of->exit);
+    if (of->steps)
+        say("%llu steps took %llu ticks\n", (unsigned long long)of->steps,
+            (unsigned long long)of->steps_ticks);
+}
+
+const struct command command_cost = {
+    "cost", "cost", "the ticks that the last stop and the last steps took", cost, false,
+};
 const struct command command_stop = {
     "stop", "stop", "stop the guest on all CPUs", stop, true,
 };

@@ -5,11 +5,10 @@
 #include "lib/string.h"
 
 const struct command *const commands[] = {
-    &command_help, &command_stop,   &command_cont,  &command_step,  &command_cpus,
-    &command_cpu,  &command_regs,   &command_x,     &command_walk,  &command_bt,
-    &command_msr,  &command_cpuid,  &command_vmcs,  &command_exits, &command_map,
-    &command_log,  &command_inject, &command_reset, &command_off,   &command_kernel,
-    &command_gdb,  &command_space,  &command_arch,
+    &command_help,  &command_stop, &command_cont,   &command_step, &command_cost,  &command_cpus,
+    &command_cpu,   &command_regs, &command_x,      &command_walk, &command_bt,    &command_msr,
+    &command_cpuid, &command_vmcs, &command_exits,  &command_map,  &command_log,   &command_inject,
+    &command_reset, &command_off,  &command_kernel, &command_gdb,  &command_space, &command_arch,
 };
 const unsigned command_count = ARRAY_SIZE(commands);
 

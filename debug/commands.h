@@ -28,6 +28,6 @@ const char *memory_type_name(uint64_t type);
 
 /* One file a topic: debug/command_NAME.c. */
 extern const struct command command_help, command_cpus, command_cpu, command_regs, command_stop,
-    command_cont, command_step, command_vmcs, command_exits, command_walk, command_x, command_bt,
-    command_msr, command_cpuid, command_map, command_log, command_inject, command_reset,
+    command_cont, command_cost, command_step, command_vmcs, command_exits, command_walk, command_x,
+    command_bt, command_msr, command_cpuid, command_map, command_log, command_inject, command_reset,
     command_off, command_kernel, command_gdb, command_space, command_arch;

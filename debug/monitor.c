@@ -1,6 +1,7 @@
 #include "debug/monitor.h"
 
 #include "base/bits.h"
+#include "debug/breakpoints.h"
 #include "debug/commands.h"
 #include "debug/line.h"
 #include "debug/port.h"
@@ -129,8 +130,9 @@ void monitor_stopped(void)
     char mode[48];
     const struct session_stop *stop = session_stopped();
     target_mode(stop->cpu, mode, sizeof(mode));
-    say("\ncpu%u: %s, %s, rip %016llx\n", stop->cpu->number, session_reason(stop->why), mode,
-        (unsigned long long)target_word(stop->cpu, TARGET_rip));
+    say("\ncpu%u: %s, %s, rip %016llx\n", stop->cpu->number,
+        stop->why == DEBUG_WATCH && !watch_kind(stop->detail) ? "panic" : session_reason(stop->why),
+        mode, (unsigned long long)target_word(stop->cpu, TARGET_rip));
 }
 
 /* Once the guest is to go on, the session shows the prompt itself. */

@@ -37,7 +37,11 @@ static struct {
     struct cpu *cpu; /* the one that steps or runs alone */
 } going;
 static uint64_t steps_left;
+static bool stepping_alone; /* the step has just been armed: what is typed meanwhile can wait */
+static bool in_new_steps;
+static struct session_cost cost;
 
+const struct session_cost *session_cost(void) { return &cost; }
 const struct session_stop *session_stopped(void) { return &stopped; }
 bool session_is_stopped(void) { return in_session && !going.decided; }
 uint32_t session_cpus(void) { return guest_cpus; }
@@ -50,7 +54,12 @@ void session_talk_gdb(bool gdb)
 }
 
 bool session_is_gdbs(void) { return gdb_talks; }
-void session_repeat_step(uint64_t count) { steps_left = count; }
+
+void session_repeat_step(uint64_t count)
+{
+    steps_left = count;
+    in_new_steps = true;
+}
 
 const char *session_reason(enum debug_why why)
 {
@@ -108,6 +117,7 @@ bool session_step(struct cpu *cpu, bool alone, char *why, size_t size)
 /* This CPU is the one that runs while the others stand still: it has the port too. */
 static void run_this_alone(struct vmx_cpu *vcpu)
 {
+    stepping_alone = going.step;
     machine.debug.looker = vcpu->cpu->number;
     percpu_attend(vcpu->cpu, ATTENTION_LOG); /* arms its timer */
 }
@@ -117,8 +127,14 @@ static void arm_here(void *vcpu) { step_arm(vcpu); }
 static void go_on(struct vmx_cpu *vcpu)
 {
     struct vmx_cpu *other = going.cpu ? going.cpu->vcpu : NULL;
-    if (going.step)
+    if (going.step) {
+        if (in_new_steps) {
+            in_new_steps = false;
+            cost.steps = 0;
+            cost.steps_since = hw_rdtsc();
+        }
         (void)!stop_run_on(going.cpu, arm_here, other);
+    }
     if (going.alone && other == vcpu) {
         run_this_alone(vcpu);
     } else if (going.alone) {
@@ -186,6 +202,7 @@ static void converse(void)
     uint64_t heard = hw_rdtsc(), quiet = GDB_QUIET_US * time_tsc_per_us();
     going.decided = false;
     in_session = true;
+    cost.exit = machine.measure_exits ? heard - this_vmx_cpu()->exit_started : 0;
     port_enter();
     show_stop();
     bool first = true;
@@ -218,16 +235,13 @@ static bool is_asked_for(void)
 /* A step is done, and another one is to follow: by the monitor's count, or in gdb's range. */
 static bool steps_on(void)
 {
-    if (is_asked_for()) {
-        stopped.why = DEBUG_KEY;
+    if (gdb_talks ? !gdb_steps_on() : steps_left <= 1)
         return false;
-    }
-    if (gdb_talks)
-        return gdb_steps_on();
-    if (steps_left <= 1)
-        return false;
-    steps_left--;
-    return true;
+    steps_left -= !gdb_talks;
+    if (!is_asked_for())
+        return true;
+    stopped.why = DEBUG_KEY;
+    return false;
 }
 
 static void cancel_here(void *vcpu) { step_cancel(vcpu); }
@@ -252,7 +266,9 @@ static bool begin(struct vmx_cpu *vcpu)
     struct cpu *self = vcpu->cpu;
     bool held = stop_holder() == self;
     if (!held) {
+        uint64_t asked = hw_rdtsc();
         (void)!stop_all(STOP_WORK, STOP_BOUND_US);
+        cost.stop = hw_rdtsc() - asked;
         quiet_the_others(self);
     }
     stopped = (struct session_stop){vcpu->debug_why, vcpu->debug_detail, self};
@@ -273,6 +289,10 @@ static void attend(struct vmx_cpu *vcpu)
     if (stopped.why == DEBUG_ENTRY_FAILURE)
         vmx_relaunch(vcpu);
     step_cancel(vcpu);
+    if (stopped.why == DEBUG_STEP) {
+        cost.steps++;
+        cost.steps_ticks = hw_rdtsc() - cost.steps_since;
+    }
     if (stopped.why == DEBUG_STEP && steps_on()) {
         going.decided = true;
     } else {
@@ -288,8 +308,10 @@ static void attend(struct vmx_cpu *vcpu)
 static void look(struct vmx_cpu *vcpu)
 {
     int byte;
-    if (vcpu->debug_why != DEBUG_NOTHING)
+    if (vcpu->debug_why != DEBUG_NOTHING || stepping_alone) {
+        stepping_alone = false;
         return;
+    }
     if (watched) {
         if (watched_console_look(vcpu))
             debug_event(vcpu, DEBUG_KEY, 0);
@@ -364,6 +386,11 @@ void session_prepare(const struct options *options, uint32_t count, bool bios)
     machine.debug.owns_int3 = breakpoint_is_at;
     machine.debug.stop_at_start = stop_at & STOP_AT_CPU;
     machine.debug.stop_at_nmi = stop_at & STOP_AT_NMI;
+    if (options->panic_address) {
+        machine.debug.breakpoints[DEBUG_BREAKPOINTS - 1] =
+            (struct debug_breakpoint){.linear = options->panic_address, .bytes = 1, .on = true};
+        machine.debug.generation++;
+    }
     warn_of_limits();
     log_info("debug", "the debugger is at port 0x%x%s",
              options->debug_port ? options->debug_port : options->serial_port,

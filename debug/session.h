@@ -34,6 +34,13 @@ MUST_CHECK bool session_go_on(char *why, size_t size);
 MUST_CHECK bool session_run_alone(struct cpu *cpu, char *why, size_t size);
 MUST_CHECK bool session_step(struct cpu *cpu, bool alone, char *why, size_t size);
 
+/* In ticks of the TSC: what the last stop took until all CPUs stood still; from the exit to the
+ * session, with `exitcost`; and the last steps of the monitor's, all together. */
+struct session_cost {
+    uint64_t stop, exit, steps, steps_ticks, steps_since;
+};
+const struct session_cost *session_cost(void);
+
 /* More than one step: the session is not opened before the last, or another event. */
 void session_repeat_step(uint64_t count);
 

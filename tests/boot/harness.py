@@ -308,7 +308,7 @@ def _network(case, folder):
     return Network(folder / "tftp")
 
 
-def _machine(case, folder):
+def machine_of(case, folder):
     iso = network = None
     if case.network:
         network = _network(case, folder)
@@ -367,7 +367,7 @@ def emulator_of(case):
 def boot(case, folder):
     """Boots the row in `folder` and gives the lines of the serial line, or raises BootFailure."""
     folder = pathlib.Path(folder)
-    emulator = emulator_of(case)(_machine(case, folder), folder)
+    emulator = emulator_of(case)(machine_of(case, folder), folder)
     watch = Watch(case)
     try:
         with emulator, open(folder / SERIAL_LOG, "wb") as log, open(folder / LOG_FILE, "wb") as debug:
@@ -394,7 +394,7 @@ class Talk:
 
     def __init__(self, case, folder):
         self.case, self.folder = case, pathlib.Path(folder)
-        self.emulator = emulator_of(case)(_machine(case, self.folder), self.folder)
+        self.emulator = emulator_of(case)(machine_of(case, self.folder), self.folder)
         self.watch = Watch(case)
         self.patience = patience(self.emulator.version())
         self.relay = self.reason = None

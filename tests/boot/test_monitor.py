@@ -137,6 +137,43 @@ def test_a_failed_entry_can_be_put_right(tmp_path):
         talk.finish()
 
 
+def test_the_panic_function_stops_the_guest(tmp_path):
+    row = machine("panic", "realmode", options="debug=com2 panic=0x7c00 exitcost")
+    with Talk(row, tmp_path) as talk:
+        talk.debug.expect(r"cpu0: panic, real mode, rip 0000000000007c00\r\n")
+        talk.debug.expect_exact("cpu0> ")
+        assert re.search(r"began \d+ ticks after the exit", "\n".join(ask(talk, "cost")))
+        go_on(talk)  # over the breakpoint
+        talk.finish()
+
+
+LINUX = {"modules": ["build/linux/vmlinuz=linux console=ttyS0 tsc_early_khz=50000 quiet nokaslr",
+                     "build/linux/initrd.img=initrd"],
+         "memory": 512, "timeout": 300}
+
+
+@pytest.mark.long
+def test_linux_stops_where_it_panics(tmp_path):
+    shell = r"^/root # "
+    with Talk(machine("linux-symbol", expect=["panic$"], **LINUX), tmp_path / "first") as talk:
+        talk.wait_for(shell, 200)
+        talk.type("grep ' T panic$' /proc/kallsyms; poweroff\n")
+        found = re.match(r"[0-9a-f]{16}", talk.wait_for(r"^[0-9a-f]{16} T panic$"))
+        talk.finish()
+    row = machine("linux-panic", options=f"debug=com2 panic=0x{found.group()}", cpus=2,
+                  expect=["Kernel panic"], **LINUX)
+    with Talk(row, tmp_path / "second") as talk:
+        talk.wait_for(shell, 200)
+        talk.type("echo c >/proc/sysrq-trigger\n")
+        talk.debug.expect(r"cpu(\d): panic, 64-bit, CPL 0, rip ([0-9a-f]{16})\r\n")
+        cpu, place = talk.debug.match.groups()
+        assert place.decode() == found.group()
+        talk.debug.expect_exact(f"cpu{int(cpu)}> ")
+        assert not any("Kernel panic" in line for line in talk.watch.lines)
+        go_on(talk)
+        talk.wait_for("Kernel panic - not syncing: sysrq triggered crash")
+
+
 def stop_at_random(talk, count):
     """Stops the guest at so many moments, in each of which its registers are read, until it ends."""
     chance = random.Random(SEED)
