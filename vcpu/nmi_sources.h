@@ -27,6 +27,7 @@ uint32_t nmi_sources_asserted(const struct nmi_sources *sources);
  * whose handler lets it stand is believed once, until the next foreign NMI. */
 bool nmi_is_guests(uint32_t *handed, uint32_t asserted, bool foreign, bool blocked);
 
-/* Whether such an NMI is for the debugger, where the button is to break in (stop=nmi). Nobody tells a
- * button's from an NMI that another CPU has sent; but a performance counter's has left its trace. */
+/* Whether such an NMI is for the debugger, where the button is to break in (stop=nmi). Nobody tells
+ * a button's from an NMI that another CPU has sent; but a performance counter's has left its trace.
+ */
 bool nmi_is_button(uint32_t asserted);
