@@ -19,7 +19,6 @@ enum exit_next handle_exception_or_nmi(struct vmx_cpu *vcpu);
 enum exit_next handle_triple_fault(struct vmx_cpu *vcpu);
 enum exit_next handle_init(struct vmx_cpu *vcpu);
 enum exit_next handle_sipi(struct vmx_cpu *vcpu);
-enum exit_next handle_external_interrupt(struct vmx_cpu *vcpu);
 enum exit_next handle_nmi_window(struct vmx_cpu *vcpu);
 enum exit_next handle_task_switch(struct vmx_cpu *vcpu);
 enum exit_next handle_getsec(struct vmx_cpu *vcpu);

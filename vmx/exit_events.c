@@ -296,11 +296,11 @@ void vmx_attend(struct vmx_cpu *vcpu)
         icr_serve(vcpu);
     debug_fault_after_launch(cpu);
     machine_check_provoke(vcpu);
-    if (vcpu->nmi_pending)
-        inject_nmi(vcpu);
     attend_timer(vcpu, types_attend(vcpu, why & ATTENTION_TYPES), why);
     if (why & ATTENTION_DEBUG)
         machine.debug.attend(vcpu);
+    if (vcpu->nmi_pending) /* behind it: an NMI waits while the debugger steps */
+        inject_nmi(vcpu);
     if (vcpu->debug_generation != machine.debug.generation)
         debug_apply(vcpu);
     step_attend(vcpu);

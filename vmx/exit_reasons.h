@@ -10,7 +10,7 @@
 /* X(number, NAME, "SDM text", handler) */
 #define EXIT_REASONS(X)                                                                            \
     X(0, EXCEPTION_OR_NMI, "exception or NMI", handle_exception_or_nmi)                            \
-    X(1, EXTERNAL_INTERRUPT, "external interrupt", handle_external_interrupt)                      \
+    X(1, EXTERNAL_INTERRUPT, "external interrupt", handle_unexpected)                              \
     X(2, TRIPLE_FAULT, "triple fault", handle_triple_fault)                                        \
     X(3, INIT, "INIT signal", handle_init)                                                         \
     X(4, SIPI, "start-up IPI (SIPI)", handle_sipi)                                                 \

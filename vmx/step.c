@@ -100,30 +100,9 @@ static bool carry_out_sti(const struct vmx_cpu *vcpu)
     return true;
 }
 
-/* In HLT no window may be blocked, so the interrupt that ends it is taken here, and delivered as
- * the step. */
-static void catch_interrupts(bool on)
-{
-    uint32_t pin = vmcs_read(PIN_CONTROLS), exit = vmcs_read(VM_EXIT_CONTROLS);
-    const uint32_t exiting = PIN_EXTERNAL_INTERRUPT_EXITING, take = EXIT_CTL_ACKNOWLEDGE_INTERRUPT;
-    vmcs_write(PIN_CONTROLS, on ? pin | exiting : pin & ~exiting);
-    vmcs_write(VM_EXIT_CONTROLS, on ? exit | take : exit & ~take);
-}
-
-/* The local APIC has it in service, as if it had been delivered; the guest's EOI ends that. */
-enum exit_next handle_external_interrupt(struct vmx_cpu *vcpu)
-{
-    uint32_t vector = vmcs_read(VM_EXIT_INTERRUPTION_INFO) & INTERRUPTION_VECTOR_MASK;
-    (void)vcpu;
-    catch_interrupts(false);
-    vmcs_write(VM_ENTRY_INTERRUPTION_INFO,
-               vector | INTERRUPTION_TYPE_EXTERNAL | INTERRUPTION_VALID);
-    vmcs_write(GUEST_ACTIVITY_STATE, ACTIVITY_ACTIVE);
-    return NEXT_RESUME;
-}
-
 /* An injected NMI would keep the window shut: it waits with the others. A #DB that is pending is
- * delivered before all else, unless MOV SS holds it back. */
+ * delivered before all else, unless MOV SS holds it back. In HLT nothing can be blocked, and the
+ * window opens there. */
 static void prepare_window(struct vmx_cpu *vcpu)
 {
     uint32_t info = vmcs_read(VM_ENTRY_INTERRUPTION_INFO);
@@ -132,11 +111,8 @@ static void prepare_window(struct vmx_cpu *vcpu)
         vmcs_write(VM_ENTRY_INTERRUPTION_INFO, 0);
         vcpu->nmi_pending = 1;
     }
-    if (!event_waits() && !is_active()) {
-        catch_interrupts(vmcs_read(GUEST_RFLAGS) & RFLAGS_IF);
-        return;
-    }
-    bool delivered = event_waits() || (vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS) && !held);
+    bool delivered =
+        event_waits() || !is_active() || (vmcs_read(GUEST_PENDING_DEBUG_EXCEPTIONS) && !held);
     if (!delivered && carry_out_sti(vcpu))
         vcpu->step = STEP_DONE;
     else
@@ -167,7 +143,6 @@ static void end(struct vmx_cpu *vcpu)
     exit_set_primary(PRIMARY_MONITOR_TRAP_FLAG, false);
     if (!vcpu->machine_check_waits && !vcpu->sink_count)
         exit_set_primary(PRIMARY_NMI_WINDOW_EXITING, false);
-    catch_interrupts(false);
     if (!vcpu->sink_count)
         step_give_back(vcpu);
     percpu_attend(vcpu->cpu, ATTENTION_RELOAD);

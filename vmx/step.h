@@ -10,8 +10,8 @@
 /* Let this CPU's guest run one instruction when it is entered next, or have one event delivered
  * that waits for it; then debug_event(DEBUG_STEP), or DEBUG_WATCH where it met a breakpoint. An
  * exit that carries the instruction out counts as the instruction. Of a string with REP an element
- * is one. Interrupts and NMIs wait meanwhile, but for those that end HLT. Where there is no monitor
- * trap flag, MOV SS and POP SS take the next instruction along. */
+ * is one. Interrupts and NMIs wait meanwhile, but for those that end HLT, which are the step there;
+ * without the monitor trap flag a CPU in HLT makes no step. */
 void step_arm(struct vmx_cpu *vcpu);
 
 /* Never mind. No effect where there is no step. */
