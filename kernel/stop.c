@@ -114,11 +114,12 @@ void stop_serve_in_nmi(struct cpu *cpu)
         hw_halt();
 }
 
+/* A CPU is known by its number: before Orlop is in its place the first one has no slot. */
 static uint32_t count_running(const struct cpu *self)
 {
     uint32_t running = 0;
     for (uint32_t i = 0; i < cpus; i++) {
-        if (percpu_get(i) == self || stop_has_stopped(percpu_get(i)))
+        if (i == self->number || stop_has_stopped(percpu_get(i)))
             continue;
         running_cpu = i;
         running++;
@@ -167,7 +168,7 @@ uint32_t stop_all(enum stop_reason reason, uint64_t bound_us)
     __atomic_or_fetch(&generation, 1, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < cpus; i++) {
         struct cpu *other = percpu_get(i);
-        if (other == self || stop_has_stopped(other))
+        if (i == self->number || stop_has_stopped(other))
             continue;
         percpu_attend(other, ATTENTION_STOP);
         stop_kick(other);
