@@ -133,321 +133,70 @@ bits 64
         ud2
 
 bits 32
-; Unpack the image, which is LZMA (tools/pack_image.py; lc = lp = pb = 0). ZF = the sum is right.
-; EBP = displacement; EDI stays, EAX, EBX, ECX, EDX and ESI do not.
+; Unpack the image: LZ4's block format between a header and its end (tools/pack_image.py). ZF = the
+; sum is right. EBP = displacement; EDI stays, EAX, EBX, ECX, EDX and ESI do not.
 ;
-;   packed_load:  dword  bytes of the stream
-;                 dword  the sum of the dwords that hold it
-;                 dword  bytes of the image
-;                 bytes  the stream, with neither header nor end mark
-;
-; The directories of the boot map, which are filled later, hold the probabilities meanwhile, a dword
-; each, of 2048ths that a bit is 0; then the decoder's variables.
-IS_MATCH        equ 0                   ; by state, of which there are 12
-IS_REP          equ IS_MATCH + 12
-IS_REP_G0       equ IS_REP + 12
-IS_REP_G1       equ IS_REP_G0 + 12
-IS_REP_G2       equ IS_REP_G1 + 12
-IS_REP0_LONG    equ IS_REP_G2 + 12
-LENGTHS         equ IS_REP0_LONG + 12   ; two choices, trees of 3, 3 and 8 bits
-REP_LENGTHS     equ LENGTHS + 2 + 8 + 8 + 256
-SLOTS           equ REP_LENGTHS + 2 + 8 + 8 + 256 ; four trees of 6 bits
-DISTANCES       equ SLOTS + 4 * 64
-ALIGNED         equ DISTANCES + 1 + 128 - 14
-LITERALS        equ ALIGNED + 16
-PROBABILITIES   equ LITERALS + 0x300
-
-STATE           equ PROBABILITIES * 4
-REP0            equ STATE + 4
-REP1            equ STATE + 8
-REP2            equ STATE + 12
-REP3            equ STATE + 16
-RANGE           equ STATE + 20
-CODE            equ STATE + 24
-END             equ STATE + 28
-MATCHED         equ STATE + 32
-
+;   packed_load:  dword  bytes of the sequences
+;                 dword  the sum of the dwords that hold them
+;                 bytes  sequences: a token, literals, a distance of 16 bits back, a length
 boot_unpack:
         lea esi, [ebp + packed_load]
         lodsd
+        lea edx, [esi + eax + 4]        ; the end
         lea ecx, [eax + 3]
         shr ecx, 2
         lodsd
-        xchg eax, edx
-        lodsd
-        push eax
         push esi
+        push eax
         xor ebx, ebx
 .sum:   lodsd
         rol ebx, 1
         add ebx, eax
         loop .sum
+        pop eax
         pop esi
-        pop eax
-        cmp edx, ebx
-        jne .damaged
+        cmp eax, ebx
+        jne .done
         push edi
-        push ebp
-        lea ebx, [ebp + image_load]
-        lea edi, [ebp + boot_pd]
-        mov ebp, edi
-        add eax, ebx
-        xchg eax, edx                   ; the image's end
-        mov ecx, PROBABILITIES
-        mov eax, 2048 / 2
-        rep stosd
-        xor eax, eax
-        mov cl, 5
-        rep stosd                       ; state and distances
-        dec eax
-        stosd
-        inc esi                         ; the stream's first byte is 0
-        lodsd
-        bswap eax
-        stosd
-        xchg eax, edx
-        stosd
-        mov edi, ebx
-
-.next:  cmp edi, [ebp + END]
-        jae .end
-        mov ebx, [ebp + STATE]
-        call .bit
-        jc .match
-
-        xor ecx, ecx                    ; a literal: its bits behind a 1
-        inc ecx
-        cmp byte [ebp + STATE], 7
-        jb .plain
-        mov eax, edi                    ; behind a match: beside those of the byte that did not
-        sub eax, [ebp + REP0]
-        mov al, [eax - 1]
-        mov [ebp + MATCHED], al
-.beside:
-        xor eax, eax
-        shl byte [ebp + MATCHED], 1
-        adc eax, eax
-        push eax
-        inc eax
-        shl eax, 8
-        lea ebx, [ecx + eax + LITERALS]
-        call .bit
-        pop eax
-        adc ecx, ecx
-        test ch, ch
-        jnz .store
-        add eax, edx                    ; 0: alike
-        jz .beside
-.plain: test ch, ch
-        jnz .store
-        lea ebx, [ecx + LITERALS]
-        call .bit
-        adc ecx, ecx
-        jmp .plain
-.store: xchg eax, ecx
-        stosb
-        mov eax, [ebp + STATE]
-        cmp al, 10
-        jb .young
-        sub eax, 3
-.young: sub eax, 3
-        jns .literal_state
-        xor eax, eax
-.literal_state:
-        mov [ebp + STATE], eax
-        jmp .next
-
-.match: add ebx, IS_REP - IS_MATCH
-        call .bit
-        jc .rep
-        mov eax, [ebp + REP0]
-        xchg eax, [ebp + REP1]
-        xchg eax, [ebp + REP2]
-        mov [ebp + REP3], eax
-        mov ebx, LENGTHS
+        lea edi, [ebp + image_load]
+.sequence:
+        movzx ebx, byte [esi]
+        inc esi
+        mov ecx, ebx
+        shr ecx, 4
         call .length
-        mov al, 7
-        call .state
-        push ecx
-        cmp ecx, 3
-        jbe .slot
-        mov ecx, 3
-.slot:  shl ecx, 6
-        lea ebx, [ecx + SLOTS]
-        mov edx, 64
-        call .tree
-        mov eax, ecx
-        cmp eax, 4
-        jb .distance
-        mov edx, ecx                    ; the two highest bits, and how many follow
-        and edx, 1
-        or edx, 2
-        shr ecx, 1
-        dec ecx
-        shl edx, cl
-        cmp eax, 14
-        jae .direct
-        lea ebx, [edx + DISTANCES]
-        sub ebx, eax
-        push edx
-        mov edx, 1
-        shl edx, cl
-        jmp .lowest
-.direct:
-        sub ecx, 4                      ; all but four of which are as likely as not
-        xor ebx, ebx
-.half:  shr dword [ebp + RANGE], 1
-        mov eax, [ebp + RANGE]
-        sub [ebp + CODE], eax
-        jae .upper
-        add [ebp + CODE], eax
-.upper: cmc
-        adc ebx, ebx
-        call .normalize
-        loop .half
-        shl ebx, 4
-        add edx, ebx
-        push edx
-        mov ebx, ALIGNED
-        mov edx, 16
-.lowest:
-        call .tree                      ; the lowest bit comes first
-        xor eax, eax
-.turn:  shr ecx, 1
-        adc eax, eax
-        shr edx, 1
-        cmp edx, 1
-        jne .turn
-        pop edx
-        add eax, edx
-.distance:
-        mov [ebp + REP0], eax
-        pop ecx
-.copy:  inc ecx
-        inc ecx
-.repeat:
+        rep movsb                       ; literals, after which the last sequence ends
+        cmp esi, edx
+        jae .end
+        movzx eax, word [esi]
+        inc esi
+        inc esi
+        mov ecx, ebx
+        and ecx, 15
+        push eax
+        call .length
+        pop eax
+        add ecx, 4
         push esi
         mov esi, edi
-        sub esi, [ebp + REP0]
-        dec esi
+        sub esi, eax
         rep movsb
         pop esi
-        jmp .next
-
-.rep:   add ebx, IS_REP_G0 - IS_REP     ; one of the last four distances
-        call .bit
-        jc .older
-        add ebx, IS_REP0_LONG - IS_REP_G0
-        call .bit
-        jc .rep_length
-        mov al, 9
-        call .state
-        mov ecx, 1
-        jmp .repeat
-.older: add ebx, IS_REP_G1 - IS_REP_G0
-        call .bit
-        mov eax, [ebp + REP1]
-        jnc .first
-        add ebx, IS_REP_G2 - IS_REP_G1
-        call .bit
-        mov eax, [ebp + REP2]
-        jnc .second
-        xchg eax, [ebp + REP3]
-.second:
-        mov ecx, [ebp + REP1]
-        mov [ebp + REP2], ecx
-.first: mov ecx, [ebp + REP0]
-        mov [ebp + REP1], ecx
-        mov [ebp + REP0], eax
-.rep_length:
-        mov ebx, REP_LENGTHS
-        call .length
-        mov al, 8
-        call .state
-        jmp .copy
-
-.end:   pop ebp
-        pop edi
+        jmp .sequence
+.end:   pop edi
         cmp eax, eax
-.damaged:
-        ret
+.done:  ret
 
-; AL = the state that follows those below 7; behind the others it is 10 or 11.
-.state: cmp byte [ebp + STATE], 7
-        jb .below
-        cmp al, 8                       ; 7 becomes 10, 8 and 9 become 11
-        mov al, 11
-        sbb al, 0
-.below: movzx eax, al
-        mov [ebp + STATE], eax
-        ret
-
-; EBX = LENGTHS or REP_LENGTHS. ECX = the length less 2.
+; ECX = 4 bits of a length, or 15 and bytes to add up to one that is not 255.
 .length:
-        mov edx, 8
-        push edx
-        call .bit
-        pop edx
-        lea ebx, [ebx + 2]
-        jnc .tree
-        dec ebx
-        push edx
-        call .bit
-        pop edx
-        lea ebx, [ebx + 9]
-        mov ecx, 8
-        jnc .added
-        add ebx, ecx
-        mov edx, 256
-        add ecx, ecx
-.added: push ecx
-        call .tree
-        pop eax
+        cmp ecx, 15
+        jne .whole
+.more:  movzx eax, byte [esi]
+        inc esi
         add ecx, eax
-        ret
-
-; EBX = a tree, EDX = how many leaves it has. ECX = which one. EDX stays.
-.tree:  mov ecx, 1
-.branch:
-        push edx
-        push ebx
-        add ebx, ecx
-        call .bit
-        pop ebx
-        pop edx
-        adc ecx, ecx
-        cmp ecx, edx
-        jb .branch
-        sub ecx, edx
-        ret
-
-; EBX = a probability. CF = the bit, EDX = 0 or -1. EBX and ECX stay.
-.bit:   mov eax, [ebp + RANGE]
-        shr eax, 11
-        mul dword [ebp + ebx * 4]
-        cmp [ebp + CODE], eax
-        jae .one
-        mov [ebp + RANGE], eax
-        mov eax, 2048
-        sub eax, [ebp + ebx * 4]
-        shr eax, 5
-        add [ebp + ebx * 4], eax
-        jmp .normalize
-.one:   sub [ebp + RANGE], eax
-        sub [ebp + CODE], eax
-        mov eax, [ebp + ebx * 4]
-        shr eax, 5
-        sub [ebp + ebx * 4], eax
-        dec edx
-.normalize:
-        cmp byte [ebp + RANGE + 3], 0
-        jne .wide
-        shl dword [ebp + RANGE], 8
-        shl dword [ebp + CODE], 8
-        lodsb
-        mov [ebp + CODE], al
-.wide:  bt edx, 31
-        ret
+        cmp eax, 255
+        je .more
+.whole: ret
 
 ; Fill the tables named above. EBP = displacement; clobbers EAX, EBX, ECX, EDX.
 boot_fill_tables:

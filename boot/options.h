@@ -83,6 +83,12 @@ struct option_complaints {
  * name, which some loaders keep. Never fails. */
 void options_parse(const char *line, struct options *out, struct option_complaints *complaints);
 
+/* Whether they ask for a debugger, without which nothing of debug/ is in memory. */
+static inline bool options_want_debugger(const struct options *options)
+{
+    return options->debug_port || options->console != CONSOLE_SHARED;
+}
+
 /* Writes one log line a complaint, and one for those that were dropped. */
 void options_log_complaints(const struct option_complaints *complaints);
 

@@ -371,8 +371,6 @@ static enum error open_port(const struct options *options, bool bios)
 
 void session_prepare(const struct options *options, uint32_t count, bool bios)
 {
-    if (!options->debug_port && options->console == CONSOLE_SHARED)
-        return;
     enum error error = open_port(options, bios);
     if (error == ERROR_NOT_FOUND)
         log_warn("debug", "there is no UART: no debugger");

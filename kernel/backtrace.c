@@ -4,7 +4,8 @@
 #include "lib/format.h"
 #include "lib/symbols.h"
 
-extern const uint8_t text_start[], text_end[]; /* linker.ld */
+extern const uint8_t text_start[], text_end[], debugger_start[],
+    debugger_text_end[]; /* linker.ld */
 
 static bool on_a_stack(uint64_t frame)
 {
@@ -13,12 +14,18 @@ static bool on_a_stack(uint64_t frame)
             (frame >= (uint64_t)text_end && frame < LAYOUT_IMAGE_BASE + LAYOUT_IMAGE_BYTES));
 }
 
+static bool is_code(uint64_t address)
+{
+    return (address >= (uint64_t)text_start && address < (uint64_t)text_end) ||
+           (address >= (uint64_t)debugger_start && address < (uint64_t)debugger_text_end);
+}
+
 size_t backtrace_follow(uint64_t frame, uint64_t addresses[BACKTRACE_MAX])
 {
     size_t count = 0;
     while (count < BACKTRACE_MAX && on_a_stack(frame)) {
         const uint64_t *words = (const uint64_t *)frame;
-        if (words[1] < (uint64_t)text_start || words[1] >= (uint64_t)text_end)
+        if (!is_code(words[1]))
             break;
         addresses[count++] = words[1];
         if (words[0] <= frame)

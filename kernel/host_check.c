@@ -6,13 +6,12 @@
 #include "base/x86/cpuid.h"
 #include "base/x86/cr.h"
 #include "base/x86/msr.h"
+#include "kernel/image.h"
 #include "kernel/stop.h"
 #include "mm/frames.h"
 #include "mm/host_audit.h"
 
 #define AREA "tables"
-
-extern const uint8_t image_start[], image_end[], text_end[], rodata_end[]; /* linker.ld */
 
 static uint64_t *map_table(void *context, hpa_t table)
 {
@@ -35,8 +34,7 @@ static void report(const struct host_violation *violation)
 static void audit_tables(bool nx, struct host_audit *audit)
 {
     struct host_picture picture = {
-        .parts = {(uint64_t)image_start, (uint64_t)text_end, (uint64_t)rodata_end,
-                  (uint64_t)image_end},
+        .parts = image_parts(),
         .range = HPA(frames.base),
         .range_end = HPA(frames.end),
         .cpus = stop_cpus(),

@@ -25,7 +25,7 @@ _Noreturn void boot_main(uint32_t information, uint32_t image)
 {
     time_set_origin(hw_rdtsc());
     main_start_early_cpu();
-    main_read_information(information, image); /* GRUB's tags, options, serial line */
+    main_read_information(information, image); /* GRUB's tags, options, serial line, debugger */
     main_read_machine();                       /* ACPI, clock, memory map, MTRRs */
     main_check_capabilities();                 /* what VMX needs, on this CPU */
     main_plan_guest();                         /* which module is the guest, and where it goes */

@@ -9,6 +9,7 @@
 #include "kernel/apic.h"
 #include "kernel/descriptors.h"
 #include "kernel/guest_multiboot.h"
+#include "kernel/image.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/main_report.h"
@@ -68,6 +69,8 @@ void main_read_information(uint32_t information, uint32_t image)
     options_log_complaints(&complaints);
     if (error != ERROR_NONE)
         refuse("the boot loader's information is malformed; the lines above name the tag");
+    if (options_want_debugger(&boot.options) && image_unpack_debugger(boot.image) != ERROR_NONE)
+        refuse("the debugger's part of the file is damaged; copy orlop.elf to the medium again");
 }
 
 void main_read_machine(void)
@@ -81,7 +84,7 @@ void main_read_machine(void)
     /* What the file's boot part holds, the tables in use among it, lies right below the image. */
     uint64_t boot_part = (uint64_t)image_load - (uint64_t)boot_start;
     if (boot.info.memory_dropped ||
-        facts_read_memory(&boot.info, boot.image.v - boot_part, boot.image.v + place_image_bytes(),
+        facts_read_memory(&boot.info, boot.image.v - boot_part, boot.image.v + image_bytes(),
                           &boot.facts) != ERROR_NONE)
         refuse("the firmware's memory map has more than %u ranges", MEMORY_MAP_MAX);
 }

@@ -203,7 +203,8 @@ void main_prepare_guest_cpus(void)
     if (bios)
         cmos_intercept(&boot.facts.map);
     machine.hidden = boot.options.cpuid == CPUID_HIDDEN;
-    session_prepare(&boot.options, boot.guest_cpus, bios);
+    if (options_want_debugger(&boot.options))
+        session_prepare(&boot.options, boot.guest_cpus, bios);
     vmx_prepare_machine(boot.place.base.v, boot.place.end.v);
     machine.measure_exits = boot.options.exitcost;
     machine.guest_cpus = boot.guest_cpus;
@@ -266,7 +267,8 @@ void main_release(void)
         log_info("guest", "launch: real mode at %04x:%04llx", boot.entry.processor.cs.selector,
                  (unsigned long long)boot.entry.processor.rip);
     log_release_serial();
-    session_launch();
+    if (options_want_debugger(&boot.options))
+        session_launch();
     __atomic_store_n(&stage, STAGE_GUEST, __ATOMIC_RELEASE);
     wait_for_guests();
 }

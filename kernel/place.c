@@ -4,6 +4,7 @@
 #include "base/hw.h"
 #include "base/layout.h"
 #include "base/x86/msr.h"
+#include "kernel/image.h"
 #include "kernel/percpu.h"
 #include "mm/frames.h"
 #include "mm/host_tables.h"
@@ -14,18 +15,14 @@
 #define MISC_PAGES 12
 #define LIMIT      GIB(4)
 
-extern const uint8_t image_start[], image_end[], text_end[], rodata_end[]; /* linker.ld */
-
 /* kernel/move.asm */
 void place_copy_and_switch(uint64_t to, uint64_t from, uint64_t bytes, uint64_t cr3);
-
-uint64_t place_image_bytes(void) { return (uint64_t)(image_end - image_start); }
 
 static uint64_t bytes_needed(const struct place_needs *needs)
 {
     uint64_t pages = needs->cpus * (uint64_t)(CPU_PAGES + VMX_PAGES) + needs->ept_tables +
                      MISC_PAGES + host_tables_pages(needs->cpus, 0);
-    return place_image_bytes() + needs->log_bytes + pages * PAGE_SIZE;
+    return image_bytes() + needs->log_bytes + pages * PAGE_SIZE;
 }
 
 enum error place_find(const struct place_needs *needs, const struct memory_map *map,
@@ -41,10 +38,9 @@ enum error place_find(const struct place_needs *needs, const struct memory_map *
 
 void place_build(const struct place_needs *needs, struct place *place)
 {
-    const struct host_image parts = {(uint64_t)image_start, (uint64_t)text_end,
-                                     (uint64_t)rodata_end, (uint64_t)image_end};
+    const struct host_image parts = image_parts();
     frames.base = place->base.v;
-    frames.next = place->base.v + place_image_bytes();
+    frames.next = place->base.v + image_bytes();
     frames.end = place->end.v;
     frames.to_virtual = 0; /* the boot map is one to one */
     bool nx = hw_rdmsr(MSR_IA32_EFER) & EFER_NXE;
@@ -56,7 +52,7 @@ void place_build(const struct place_needs *needs, struct place *place)
 void place_move(struct place *place, hpa_t image)
 {
     frames.to_virtual = LAYOUT_POOL_BASE - place->base.v;
-    place_copy_and_switch(place->base.v, image.v, place_image_bytes(), place->cr3.v);
+    place_copy_and_switch(place->base.v, image.v, image_bytes(), place->cr3.v);
 }
 
 static void map_pages(uint32_t number, uint32_t page, uint32_t count)

@@ -34,6 +34,3 @@ void place_move(struct place *place, hpa_t image);
 
 /* Give a CPU's slot its stacks and areas. */
 void place_map_slot(uint32_t number);
-
-/* Size of the image in memory, in bytes. */
-uint64_t place_image_bytes(void);

@@ -36,6 +36,8 @@ const char *symbol_lookup(uint64_t address, uint64_t *offset, char name[SYMBOL_N
 {
     const uint8_t *at = symbol_table, *packed = NULL;
     uint64_t start = SYMBOL_BASE;
+    if (address >= symbol_debugger)
+        address = address - symbol_debugger + SYMBOL_BASE + SYMBOL_FAR;
     for (uint32_t i = 0; i < symbol_count; i++) {
         uint64_t next = start + read_gap(&at);
         if (next > address)

@@ -7,6 +7,11 @@
 /* Where the image begins in the host's address space; the first gap counts from here. */
 #define SYMBOL_BASE 0xFFFFFFFF80000000ull
 
+/* Where the debugger's code begins; in the table it follows SYMBOL_FAR bytes behind the image's
+ * beginning, so that the table tells the same wherever its own size moves that code to. */
+#define SYMBOL_FAR 0x200000u
+extern const uint64_t symbol_debugger;
+
 /* For each symbol, ascending: the gap from the one before, seven bits a byte, and the name with its
  * NUL. Gaps take less room than addresses, and who reads a backtrace does not mind the time. An
  * empty name marks the end of the code before it. In a name a byte of 128 and more stands for the

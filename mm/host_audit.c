@@ -42,33 +42,40 @@ _Static_assert(LAYOUT_SLOT_STACK_PAGES == 2 && LAYOUT_SLOT_VCPU_PAGES == 2 &&
                    LAYOUT_SLOT_WINDOWS == 2,
                "the table above");
 
+static uint64_t image_bytes(const struct host_picture *picture)
+{
+    return picture->parts.edges[HOST_IMAGE_PARTS] - picture->parts.edges[0];
+}
+
 bool host_audit_has_table(const struct host_picture *picture, hpa_t table)
 {
-    uint64_t image_end = picture->range.v + (picture->parts.end - picture->parts.text);
-    return table.v >= image_end && table.v < picture->range_end.v;
+    return table.v >= picture->range.v + image_bytes(picture) && table.v < picture->range_end.v;
 }
 
 /* The area in which a page lies whole. */
 static enum host_area area_of(const struct host_picture *picture, uint64_t address, uint64_t bytes)
 {
-    const uint64_t image_bytes = picture->parts.end - picture->parts.text;
+    const uint64_t *parts = picture->parts.edges;
     const uint64_t range_bytes = picture->range_end.v - picture->range.v;
     const uint64_t screen = LAYOUT_DEVICE_BASE + LAYOUT_DEVICE_VGA * PAGE_SIZE;
     const uint64_t edges[] = {
-        picture->parts.text,
-        picture->parts.text_end,
-        picture->parts.rodata_end,
-        picture->parts.end,
+        parts[0],
+        parts[1],
+        parts[2],
+        parts[3],
+        parts[4],
+        parts[5],
+        parts[6],
         LAYOUT_CPU_BASE,
         LAYOUT_CPU_BASE + picture->cpus * LAYOUT_SLOT_BYTES,
         screen,
         screen + LAYOUT_DEVICE_VGA_PAGES * PAGE_SIZE,
-        LAYOUT_POOL_BASE + image_bytes,
+        LAYOUT_POOL_BASE + image_bytes(picture),
         LAYOUT_POOL_BASE + range_bytes,
     };
-    static const uint8_t between[] = {HOST_TEXT,    HOST_RODATA,  HOST_DATA,
-                                      HOST_NOTHING, HOST_SLOTS,   HOST_NOTHING,
-                                      HOST_SCREEN,  HOST_NOTHING, HOST_POOL};
+    static const uint8_t between[] = {HOST_TEXT,    HOST_RODATA, HOST_DATA,    HOST_TEXT,
+                                      HOST_RODATA,  HOST_DATA,   HOST_NOTHING, HOST_SLOTS,
+                                      HOST_NOTHING, HOST_SCREEN, HOST_NOTHING, HOST_POOL};
     enum host_area area = HOST_NOTHING;
     for (unsigned i = 0; i < ARRAY_SIZE(between); i++)
         if (address >= edges[i] && address + (bytes - 1) < edges[i + 1])
@@ -87,7 +94,7 @@ static bool rights_are(const struct rule *rule, const struct walk *walk, bool nx
 static bool frame_is(const struct host_picture *picture, enum host_area area, uint64_t address,
                      uint64_t frame)
 {
-    uint64_t origin = area == HOST_POOL ? LAYOUT_POOL_BASE : picture->parts.text;
+    uint64_t origin = area == HOST_POOL ? LAYOUT_POOL_BASE : picture->parts.edges[0];
     switch (rules[area].frames) {
     case LINEAR:
         return frame == picture->range.v + (address - origin);

@@ -71,13 +71,12 @@ static void add_table(uint64_t address)
 
 static void map_image(const struct host_image *parts, hpa_t image)
 {
+    const uint64_t bits[] = {PTE_P, PTE_P | no_execute, PTE_P | PTE_W | no_execute};
+    const uint64_t *edges = parts->edges;
     add_table(LAYOUT_IMAGE_BASE);
-    for (uint64_t at = parts->text; at < parts->end; at += PAGE_SIZE) {
-        uint64_t bits = at < parts->text_end     ? PTE_P
-                        : at < parts->rodata_end ? PTE_P | no_execute
-                                                 : PTE_P | PTE_W | no_execute;
-        *host_tables_entry(at) = (image.v + (at - parts->text)) | bits;
-    }
+    for (unsigned i = 0; i < HOST_IMAGE_PARTS; i++)
+        for (uint64_t at = edges[i]; at < edges[i + 1]; at += PAGE_SIZE)
+            *host_tables_entry(at) = (image.v + (at - edges[0])) | bits[i % ARRAY_SIZE(bits)];
 }
 
 /* The image's own pages are left out, so that no text is writable by another name. */
@@ -102,7 +101,7 @@ hpa_t host_tables_build(const struct host_image *parts, hpa_t image, hpa_t range
     table(pml4)[ENTRIES - 1] = pdpt.v | PTE_P | PTE_W;
     table(pdpt)[LAYOUT_IMAGE_BASE >> 30 & (ENTRIES - 1)] = directory.v | PTE_P | PTE_W;
     map_image(parts, image);
-    map_pool(range, range_end, image.v + (parts->end - parts->text));
+    map_pool(range, range_end, image.v + (parts->edges[HOST_IMAGE_PARTS] - parts->edges[0]));
     add_table(LAYOUT_DEVICE_BASE);
     for (uint32_t cpu = 0; cpu < cpus; cpu += SLOTS_PER_TABLE)
         add_table(LAYOUT_CPU_BASE + (uint64_t)cpu * LAYOUT_SLOT_BYTES);

@@ -4,9 +4,12 @@
 
 #include "base/types.h"
 
-/* Where the linker put the parts of the image (linker.ld). */
+/* Where the linker put the parts of the image (linker.ld): text, read-only data and data, and the
+ * same again of what only a debugger needs. The edges between them are addresses in the image's own
+ * space, page-aligned; parts that are not there have no length. */
+#define HOST_IMAGE_PARTS 6
 struct host_image {
-    uint64_t text, text_end, rodata_end, end; /* addresses in the image's own space, page-aligned */
+    uint64_t edges[HOST_IMAGE_PARTS + 1];
 };
 
 /* How many pages the tables take for `cpus` CPUs and a range of `range_bytes`. */

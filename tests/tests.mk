@@ -53,7 +53,8 @@ $(BROKEN_KERNELS): $(B)/guests/mboot2.bin tests/boot/broken.py
 	$(call say,BREAK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) tests/boot/broken.py $< $@
-$(B)/broken/orlop-damaged.elf: $(B)/orlop.elf tests/boot/broken.py
+BROKEN_ORLOPS := $(addprefix $(B)/broken/orlop-damaged,.elf -debugger.elf)
+$(BROKEN_ORLOPS): $(B)/orlop.elf tests/boot/broken.py
 	$(call say,BREAK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) tests/boot/broken.py $< $@
@@ -93,7 +94,7 @@ $(ZIMAGES): tests/boot/zimage.asm
 	$(Q)$(NASM) -f bin -Werror -DVERSION=0x$(lastword $(subst -, ,$(basename $(@F)))) \
 	    $(if $(filter bzimage%,$(@F)),-DHIGH=1) -o $@ $<
 boot-files: $(B)/orlop.elf $(B)/orlop-race.elf $(B)/orlop.iso pxe $(B)/stand_in.bin $(B)/bare.elf $(B)/bios-relocking.bin \
-    $(B)/bochs_clock.so $(ENTRY_BUILDS) $(OTHERS) $(BROKEN) $(BROKEN_KERNELS) $(B)/broken/orlop-damaged.elf $(ZIMAGES) guests $(DISKS) linux-tests
+    $(B)/bochs_clock.so $(ENTRY_BUILDS) $(OTHERS) $(BROKEN) $(BROKEN_KERNELS) $(BROKEN_ORLOPS) $(ZIMAGES) guests $(DISKS) linux-tests
 
 # What the Linux guests of the tests do: tests/linux/NAME/run is run in the initramfs
 # build/linux/NAME.img, with the programs that are beside it in C, linked statically.
@@ -172,7 +173,7 @@ check-layers:
 
 ## check-image: the loaded image: header, W^X, no FPU instruction, size, built twice the same
 check-image: $(B)/orlop.elf $(B)/orlop.iso
-	$(Q)$(PYTHON) tools/check_image.py --twice $<
+	$(Q)$(PYTHON) tools/check_image.py --twice --objects $(O) $<
 
 ## lint: layers, clang-format, clang-tidy, cppcheck, Python and shell syntax
 lint:

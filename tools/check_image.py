@@ -4,7 +4,9 @@
 - the multiboot2 header is where a loader looks for it, aligned, and its sum is right;
 - no section and no segment is both writable and executable;
 - no instruction of the text touches the FPU, MMX, SSE or AVX: these registers are the guest's;
-- what a loader loads from it fits in 128 KiB (the memory it takes is more: the image is unpacked);
+- what a loader loads from it, without the debugger's part, fits in 128 KiB (the memory it takes is
+  more: the image is unpacked);
+- what is not the debugger's names nothing of the debugger's but what it calls where there is one;
 - and with --twice, that two builds in two folders, at two times, give the same files.
 """
 
@@ -30,6 +32,8 @@ FPU_INSTRUCTION = re.compile(
 # What is there all the same: function, instruction, how often, why.
 ALLOWED = [("fpu_move", "fxsave", 1, "a debugger asks for the guest's registers"),
            ("fpu_move", "fxrstor", 1, "and changes one")]
+# What of debug/ is named elsewhere: who does, and what; each behind options_want_debugger().
+ENTRIES = {("kernel/main_late.o", "session_prepare"), ("kernel/main_late.o", "session_launch")}
 PREFIXES = {"rep", "repz", "repnz", "lock", "bnd", "cs", "ds", "es", "fs", "gs", "ss"}
 
 
@@ -68,15 +72,21 @@ def load_segments(data):
     return segments
 
 
+def loaded_bytes(segments):
+    """What is loaded always, and the debugger's part, which tools/pack_image.py makes the last."""
+    sizes = [size for _, size in segments] or [0]
+    return sum(sizes[:-1]), sizes[-1]
+
+
 def check_segments(segments):
     """Rights and size of what is loaded."""
     problems = [f"segment {i} is writable and executable"
                 for i, (flags, _) in enumerate(segments) if flags & PF_W and flags & PF_X]
-    size = sum(loaded for _, loaded in segments)
-    if not size:
-        problems.append("nothing is loaded")
-    if size > SIZE_LIMIT:
-        problems.append(f"{size} bytes are loaded, more than {SIZE_LIMIT}")
+    core, debugger = loaded_bytes(segments)
+    if not core or not debugger:
+        problems.append("nothing is loaded of the image, or of the debugger's part")
+    if core > SIZE_LIMIT:
+        problems.append(f"{core} bytes are loaded, without the debugger, more than {SIZE_LIMIT}")
     return problems
 
 
@@ -129,18 +139,44 @@ def check_instructions(listing, allowed=()):
     return problems
 
 
-def disassemble(path):
-    result = subprocess.run(["objdump", "-d", "-M", "intel", "--no-show-raw-insn", "-j", ".text",
+def disassemble(path, sections=(".text",)):
+    chosen = [word for section in sections for word in ("-j", section)]
+    result = subprocess.run(["objdump", "-d", "-M", "intel", "--no-show-raw-insn", *chosen,
                              str(path)], capture_output=True, text=True, check=True)
     return result.stdout
 
 
-def check_image(path):
-    """All that is wrong with an image."""
+def symbols_of(folder):
+    """{object: (the symbols that others may name, those of others that it names)}."""
+    symbols = {}
+    for path in sorted(folder.rglob("*.o")):
+        listed = subprocess.run(["nm", "-g", str(path)], capture_output=True, text=True,
+                                check=True).stdout
+        rows = [line.split()[-2:] for line in listed.splitlines()]
+        symbols[path.relative_to(folder).as_posix()] = (
+            {name for kind, name in rows if kind not in "Uvw"},
+            {name for kind, name in rows if kind in "Uvw"})
+    return symbols
+
+
+def check_references(symbols, entries=frozenset(ENTRIES)):
+    """Who names what of debug/ and may not: it may not be in memory. Each of the entries is named."""
+    theirs = set().union(*(defined for name, (defined, _) in symbols.items()
+                           if name.startswith("debug/")))
+    found = {(name, symbol) for name, (_, named) in symbols.items()
+             if not name.startswith("debug/") for symbol in named & theirs}
+    return [*(f"{name} names {symbol}, which is the debugger's"
+              for name, symbol in sorted(found - entries)),
+            *(f"{name} does not name {symbol}" for name, symbol in sorted(entries - found))]
+
+
+def check_image(path, objects=None):
+    """All that is wrong with an image, and with the objects that it was linked of."""
     data = pathlib.Path(path).read_bytes()
     return [*check_header(data), *check_segments(load_segments(data)),
             *check_sections(sections_of(data)),
-            *check_instructions(disassemble(path), ALLOWED)]
+            *check_instructions(disassemble(path, (".text", ".debugger_text")), ALLOWED),
+            *(check_references(symbols_of(pathlib.Path(objects))) if objects else [])]
 
 
 def copy_tree(root, target):
@@ -176,17 +212,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("image")
     parser.add_argument("--twice", action="store_true", help="also build twice and compare")
+    parser.add_argument("--objects", help="the folder of the objects that it was linked of")
     arguments = parser.parse_args()
-    problems = check_image(arguments.image)
+    problems = check_image(arguments.image, arguments.objects)
     if arguments.twice:
         problems += build_twice(pathlib.Path(__file__).resolve().parents[1])
     for problem in problems:
         print(problem)
     if not problems:
         data = pathlib.Path(arguments.image).read_bytes()
-        size = sum(loaded for _, loaded in load_segments(data))
-        print(f"image: header, rights, instructions and size ({size} bytes, unpacked "
-              f"{unpacked_bytes(data)}) are right")
+        core, debugger = loaded_bytes(load_segments(data))
+        print(f"image: header, rights, instructions and size ({core} bytes, and {debugger} of the "
+              f"debugger's, unpacked {unpacked_bytes(data)}) are right")
     return 1 if problems else 0
 
 

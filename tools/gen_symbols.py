@@ -4,7 +4,8 @@
 Without input, from a terminal, or with --empty: an empty table of the same shape, for the first
 link. Only functions (t and T) go in, under the names that the source has: what the compiler adds
 (.constprop.0, .cold) is left out. Each run of them is closed by the first symbol of another kind,
-under an empty name, so that an address behind the code gets no name. Names are packed: time and
+under an empty name, so that an address behind the code gets no name. The debugger's lie far behind
+the others, wherever the linker put them. Names are packed: time and
 again the pair of bytes that is most frequent in all of them becomes one byte. The same input gives
 the same output.
 """
@@ -12,19 +13,21 @@ import collections
 import sys
 
 SYMBOL_BASE = 0xFFFFFFFF80000000  # as in lib/symbols.h
+SYMBOL_FAR = 0x200000              # as in lib/symbols.h
+DEBUGGER = "debugger_start"        # linker.ld; from there on addresses move with the table's size
 NAME_BYTES, DEPTH = 64, 16         # as in lib/symbols.h: SYMBOL_NAME_BYTES, SYMBOL_DEPTH
 SECTION = '__attribute__((section(".rodata.symbols")))'
 
 
 def parse(lines):
     """Yields (offset, kind, name) of every symbol that has a place in the image."""
-    for line in lines:
-        fields = line.split()
-        if len(fields) != 3 or fields[1] in "aAUNn":
+    rows = [line.split() for line in lines]
+    rows = [(int(row[0], 16) - SYMBOL_BASE, *row[1:]) for row in rows if len(row) == 3]
+    debugger = next((offset for offset, _, name in rows if name == DEBUGGER), 1 << 32)
+    for offset, kind, name in rows:
+        if kind in "aAUNn" or name == DEBUGGER or not 0 <= offset < 1 << 32:
             continue
-        offset = int(fields[0], 16) - SYMBOL_BASE
-        if 0 <= offset < 1 << 32:
-            yield offset, fields[1], fields[2]
+        yield (offset if offset < debugger else offset - debugger + SYMBOL_FAR), kind, name
 
 
 def function_table(symbols):
@@ -91,6 +94,8 @@ def emit(table, out):
         before = offset
     print("/* Made by tools/gen_symbols.py. */", file=out)
     print('#include "lib/symbols.h"\n', file=out)
+    print(f"extern const uint8_t {DEBUGGER}[];", file=out)
+    print(f"const uint64_t symbol_debugger {SECTION} = (uint64_t){DEBUGGER};", file=out)
     print(f"const uint32_t symbol_count {SECTION} = {len(table)};", file=out)
     print(f"\nconst uint8_t symbol_table[] {SECTION} = {{", file=out)
     print("\n".join(rows or ["    0,"]), file=out)

@@ -23,10 +23,15 @@ def _need(data):
     return _put("<I", header + 16 + 8, 77)(data)
 
 
-def _flip(data):
-    """One bit of what the last segment, the packed image, holds."""
-    data[-1000] ^= 4
-    return data
+def _flip(segment):
+    """One bit of what a segment holds, counted from the last: a part of the packed image."""
+    def change(data):
+        entry_bytes, entries = struct.unpack_from("<HH", data, 54)
+        place = struct.unpack_from("<Q", data, 32)[0] + (entries - segment) * entry_bytes
+        offset, size = struct.unpack_from("<8xQ16xQ", data, place)
+        data[offset + size - 1000] ^= 4
+        return data
+    return change
 
 
 # Offsets are those of the Linux boot protocol's header, and of ELF's.
@@ -36,7 +41,8 @@ WAYS = {
     "kernel-rom": _put("<Q", SECOND_SEGMENT, 0xE0000),
     "kernel-high": _put("<Q", SECOND_SEGMENT, 0xFFFFF000),
     "kernel-needs": _need,
-    "orlop-damaged": _flip,
+    "orlop-damaged": _flip(2),
+    "orlop-damaged-debugger": _flip(1),
     "cut": lambda data: data[:len(data) // 2],
     "large-setup": lambda data: _put("<B", 0x1F1, 65)(data + bytes(65 * 512)),
     "bad-address": _put("<Q", 0x258, 0x1234),

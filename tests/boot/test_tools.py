@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import random
 import re
 import shlex
 import shutil
@@ -133,8 +134,10 @@ def test_image_header(data, complaint):
 
 @pytest.mark.parametrize("segments, complaint", [
     ([(5, 4096), (4, 4096), (6, 4096)], None),
-    ([(7, 4096)], "segment 0 is writable and executable"),
-    ([(5, 128 * 1024 + 1)], "more than 131072"),
+    ([(5, 128 * 1024), (4, 128 * 1024)], None),
+    ([(7, 4096), (4, 4096)], "segment 0 is writable and executable"),
+    ([(5, 4096), (4, 128 * 1024 - 4095), (4, 1)], "more than 131072"),
+    ([(5, 4096), (4, 0)], "nothing is loaded of the image, or of the debugger's part"),
     ([], "nothing is loaded"),
 ])
 def test_image_segments(segments, complaint):
@@ -196,7 +199,33 @@ def test_image_without_instructions_is_not_fine():
 
 
 def test_orlop_elf_is_as_it_should_be():
-    assert check_image.check_image(BUILD / "orlop.elf") == []
+    assert check_image.check_image(BUILD / "orlop.elf", BUILD / "obj-gcc") == []
+
+
+@pytest.mark.parametrize("code, complaint", [
+    ("void ours(void); int elsewhere; void f(void) { ours(); elsewhere = 1; }", None),
+    ("void theirs(void); void f(void) { theirs(); }", "kernel/f.o names theirs"),
+    ("extern int their_data; int *f(void) { return &their_data; }", "kernel/f.o names their_data"),
+    ("__attribute__((weak)) void theirs(void); void *f(void) { return theirs; }", "names theirs"),
+    ("void theirs(void); void (*const table[])(void) = {theirs};", "kernel/f.o names theirs"),
+])
+def test_the_core_names_nothing_of_the_debugger_s(tmp_path, code, complaint):
+    """But for the entry, which must be named, or is one no more."""
+    sources = {
+        "kernel/f": code,
+        "kernel/main": "void entry(void), ours(void); void ours(void) { entry(); }",
+        "debug/a": "void entry(void) {} void theirs(void) {} int their_data = 1;",
+        "debug/b": "void theirs(void), ours(void); void other(void) { theirs(); ours(); }",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        subprocess.run(["gcc", "-x", "c", "-c", "-o", tmp_path / f"{name}.o", "-"],
+                       input=text.encode(), check=True)
+    check, symbols = check_image.check_references, check_image.symbols_of(tmp_path)
+    found = check(symbols, {("kernel/main.o", "entry")})
+    assert len(found) == bool(complaint) and (complaint or "") in "".join(found)
+    missing = check(symbols, {("kernel/main.o", "entry"), ("kernel/main.o", "theirs")})
+    assert missing[-1] == "kernel/main.o does not name theirs"
 
 
 def test_orlop_elf_is_not_packed_twice():
@@ -204,20 +233,103 @@ def test_orlop_elf_is_not_packed_twice():
         pack_image.pack((BUILD / "orlop.elf").read_bytes())
 
 
+def test_packing_says_that_lz4_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="lz4 is missing; `make deps`"):
+        pack_image.lz4_block(b"image")
+
+
+def packed_parts(data):
+    """(header without the block's bytes, block, what lies behind it) of the two last segments."""
+    core, debugger = check_image.load_segments(data)[-2:]
+    for (_, loaded), behind, numbers in ((core, debugger[1], 2), (debugger, 0, 3)):
+        part = data[len(data) - behind - loaded:len(data) - behind]
+        size, *more = struct.unpack_from(f"<{numbers}I", part)
+        yield more, part[4 * numbers:4 * numbers + size], part[4 * numbers:]
+
+
+def unpacked_parts(data):
+    (_, lz4_block, _), ((_, size), stream, _) = packed_parts(data)
+    frame = struct.pack("<II", pack_image.LEGACY_MAGIC, len(lz4_block)) + lz4_block
+    core = subprocess.run(["lz4", "-d", "-c"], input=frame, stdout=subprocess.PIPE,
+                          check=True).stdout
+    debugger = lzma.decompress(stream, lzma.FORMAT_RAW, filters=pack_image.FILTERS)
+    assert len(debugger) == size
+    return core, debugger
+
+
 def test_orlop_elf_holds_its_sections_packed(tmp_path):
-    """Python's LZMA reads the last segment, and finds what gdb finds in the sections."""
+    """LZ4's own program and Python's LZMA read the last segments, and find what gdb finds."""
     data = (BUILD / "orlop.elf").read_bytes()
-    loaded = check_image.load_segments(data)[-1][1]
-    size, total, unpacked = struct.unpack_from("<III", data, len(data) - loaded)
-    packed = data[len(data) - loaded + 12:]
-    assert 0 <= len(packed) - size < 4
-    assert total == pack_image.checksum(packed)
-    image = lzma.decompress(packed[:size], lzma.FORMAT_RAW, filters=pack_image.FILTERS)
-    assert len(image) == unpacked
-    for section in (".text", ".rodata"):
-        subprocess.run(["objcopy", "-O", "binary", "-j", section, BUILD / "orlop.elf",
-                        tmp_path / "held"], check=True)
-        assert image.count((tmp_path / "held").read_bytes()) == 1, section
+    for (total, *_), block, padded in packed_parts(data):
+        assert 0 <= len(padded) - len(block) < 4
+        assert total == pack_image.checksum(padded)
+    parts = unpacked_parts(data)
+    for part, sections in zip(parts, ((".text", ".rodata"), (".debugger_text", ".debugger_rodata"))):
+        for section in sections:
+            subprocess.run(["objcopy", "-O", "binary", "-j", section, BUILD / "orlop.elf",
+                            tmp_path / "held"], check=True)
+            held = (tmp_path / "held").read_bytes()
+            assert [one.count(held) for one in parts] == [one is part for one in parts], section
+
+
+@pytest.fixture(name="unlzma", scope="module")
+def unlzma_fixture(tmp_path_factory):
+    """lib/lzma.c with sanitizers as a program: unlzma BYTES, from a pipe to a pipe."""
+    folder = tmp_path_factory.mktemp("unlzma")
+    (folder / "main.c").write_text("""
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <string.h>
+        #include "lib/lzma.h"
+        int main(int count, char **words) {
+            static uint8_t all[1 << 22];
+            static struct lzma lzma;
+            size_t size = fread(all, 1, sizeof(all), stdin), bytes = strtoul(words[count - 1], 0, 0);
+            uint8_t *in = malloc(size + !size), *out = malloc(bytes + !bytes);
+            memcpy(in, all, size);
+            if (lzma_unpack(&lzma, in, size, out, bytes) != ERROR_NONE)
+                return 3;
+            return fwrite(out, 1, bytes, stdout) != bytes;
+        }""")
+    subprocess.run(["gcc", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+                    f"-I{ROOT}", "-o", folder / "unlzma", folder / "main.c", ROOT / "lib/lzma.c"],
+                   check=True)
+
+    def run(stream, size):
+        done = subprocess.run([folder / "unlzma", str(size)], input=stream,
+                              env={"ASAN_OPTIONS": "detect_leaks=0"}, capture_output=True,
+                              check=False)
+        assert done.returncode in (0, 3), done.stderr.decode()
+        return None if done.returncode else done.stdout
+    return run
+
+
+def _drawn(seed):
+    """Bytes with matches of all lengths and distances among them."""
+    draw, data = random.Random(seed), bytearray()
+    while len(data) < seed * 3000:
+        kind = draw.randrange(5)
+        if kind == 0 or not data:
+            data += draw.randbytes(draw.choice([1, 2, 30]))
+        else:
+            at = draw.randrange(max(0, len(data) - 7 ** (2 * kind)), len(data))
+            data += data[at:at + draw.choice([1, 2, 9, 20, 300, 3000])]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("make", [
+    *(lambda seed=seed: _drawn(seed) for seed in range(1, 9)),
+    lambda: b"", lambda: b"x", lambda: bytes(300_000), lambda: random.Random(1).randbytes(40_000),
+    lambda: b"".join(unpacked_parts((BUILD / "orlop.elf").read_bytes())),
+    lambda: (ROOT / "docs/design.md").read_bytes(), lambda: (BUILD / "orlop.elf").read_bytes(),
+])
+def test_what_python_packs_orlop_unpacks(unlzma, make):
+    data = make()
+    stream = pack_image.lzma_stream(data)
+    assert unlzma(stream, len(data)) == data
+    if len(data) > 1:
+        assert unlzma(stream[:len(stream) // 2], len(data)) is None
 
 
 def test_two_builds_of_orlop_are_identical():

@@ -20,20 +20,25 @@
 #define TEXT_PAGES   5u
 #define RODATA_PAGES 3u
 #define DATA_PAGES   2u
-#define IMAGE_PAGES  (TEXT_PAGES + RODATA_PAGES + DATA_PAGES)
+#define CORE_PAGES   (TEXT_PAGES + RODATA_PAGES + DATA_PAGES)
+#define IMAGE_PAGES  (CORE_PAGES + 2u + 1u + 3u) /* and the debugger's text, rodata, data */
 #define VGA          0xB8000u
 #define GUEST        0x123000u /* a page that is not Orlop's */
 
-#define TEXT    LAYOUT_IMAGE_BASE
-#define RODATA  (TEXT + TEXT_PAGES * PAGE_SIZE)
-#define DATA    (RODATA + RODATA_PAGES * PAGE_SIZE)
-#define IN_POOL (LAYOUT_POOL_BASE + IMAGE_PAGES * PAGE_SIZE)
-#define LARGE   (LAYOUT_POOL_BASE + MIB(2))
-#define SCREEN  LAYOUT_DEVICE_BASE
+#define TEXT            LAYOUT_IMAGE_BASE
+#define RODATA          (TEXT + TEXT_PAGES * PAGE_SIZE)
+#define DATA            (RODATA + RODATA_PAGES * PAGE_SIZE)
+#define DEBUGGER_TEXT   (TEXT + CORE_PAGES * PAGE_SIZE)
+#define DEBUGGER_RODATA (DEBUGGER_TEXT + 2 * PAGE_SIZE)
+#define DEBUGGER_DATA   (DEBUGGER_RODATA + PAGE_SIZE)
+#define IN_POOL         (LAYOUT_POOL_BASE + IMAGE_PAGES * PAGE_SIZE)
+#define LARGE           (LAYOUT_POOL_BASE + MIB(2))
+#define SCREEN          LAYOUT_DEVICE_BASE
 
 static uint8_t range[RANGE_BYTES] __attribute__((aligned(4096)));
 static hpa_t root;
 static struct host_picture picture;
+static bool without_debugger;
 static struct host_audit audit;
 static struct host_violation found[HOST_AUDIT_MAX];
 
@@ -76,11 +81,14 @@ static void build(bool nx)
 {
     frames = (struct frames){RANGE, RANGE + IMAGE_PAGES * PAGE_SIZE, RANGE + RANGE_BYTES,
                              (uint64_t)range - RANGE};
-    picture = (struct host_picture){{TEXT, RODATA, DATA, TEXT + IMAGE_PAGES * PAGE_SIZE},
+    picture = (struct host_picture){{{TEXT, RODATA, DATA, DEBUGGER_TEXT, DEBUGGER_RODATA,
+                                      DEBUGGER_DATA, TEXT + IMAGE_PAGES * PAGE_SIZE}},
                                     HPA(RANGE),
                                     HPA(RANGE + RANGE_BYTES),
                                     CPUS,
                                     nx};
+    for (unsigned i = 4; without_debugger && i <= HOST_IMAGE_PARTS; i++)
+        picture.parts.edges[i] = DEBUGGER_TEXT;
     root = host_tables_build(&picture.parts, HPA(RANGE), HPA(RANGE), HPA(RANGE + RANGE_BYTES), CPUS,
                              nx);
     for (uint32_t i = 0; i < CPUS; i++)
@@ -143,15 +151,32 @@ static void what_orlop_builds_passes(void **state)
     (void)state;
     assert_int_equal(violations(), 0);
     assert_int_equal(audit.pages[HOST_NOTHING], 0);
-    assert_int_equal(audit.pages[HOST_TEXT], TEXT_PAGES);
-    assert_int_equal(audit.pages[HOST_RODATA], RODATA_PAGES);
-    assert_int_equal(audit.pages[HOST_DATA], DATA_PAGES);
+    assert_int_equal(audit.pages[HOST_TEXT], TEXT_PAGES + 2);
+    assert_int_equal(audit.pages[HOST_RODATA], RODATA_PAGES + 1);
+    assert_int_equal(audit.pages[HOST_DATA], DATA_PAGES + 3);
     assert_int_equal(audit.pages[HOST_SLOTS], CPUS * 8);
     assert_int_equal(audit.pages[HOST_SCREEN], 8);
     assert_int_equal(audit.pages[HOST_WINDOWS] + audit.pages[HOST_APIC], 0);
     assert_int_equal(audit.pages[HOST_POOL], 512 - IMAGE_PAGES + 2);
     build(false); /* a CPU without NX */
     assert_int_equal(violations(), 0);
+}
+
+/* Its pages belong to the pool then, and nothing is mapped where it would be. */
+static void a_debugger_that_is_not_there_is_not_mapped(void **state)
+{
+    (void)state;
+    const uint64_t *edges = picture.parts.edges;
+    without_debugger = true;
+    build(true);
+    without_debugger = false;
+    assert_int_equal(edges[3], edges[HOST_IMAGE_PARTS]);
+    assert_int_equal(violations(), 0);
+    assert_int_equal(audit.pages[HOST_TEXT], TEXT_PAGES);
+    assert_int_equal(audit.pages[HOST_RODATA], RODATA_PAGES);
+    assert_int_equal(audit.pages[HOST_DATA], DATA_PAGES);
+    assert_int_equal(audit.pages[HOST_POOL], 512 - CORE_PAGES + 2);
+    assert_found(DEBUGGER_TEXT, 1, (RANGE + CORE_PAGES * PAGE_SIZE) | PTE_P, HOST_WRONG_PLACE);
 }
 
 static void open_windows_pass_but_not_onto_orlop(void **state)
@@ -181,6 +206,10 @@ static void a_page_with_more_rights_is_found(void **state)
     assert_rights_found(RODATA, PTE_W, 0);
     assert_rights_found(RODATA, 0, PTE_NX);
     assert_rights_found(DATA, 0, PTE_NX);
+    assert_rights_found(DEBUGGER_TEXT, PTE_W, 0);
+    assert_rights_found(DEBUGGER_RODATA, PTE_W, 0);
+    assert_rights_found(DEBUGGER_RODATA, 0, PTE_NX);
+    assert_rights_found(DEBUGGER_DATA, 0, PTE_NX);
     assert_rights_found(slot(0, LAYOUT_SLOT_STACK), 0, PTE_NX);
     assert_rights_found(slot(CPUS - 1, LAYOUT_SLOT_CPU), 0, PTE_NX);
     assert_rights_found(SCREEN, 0, PTE_NX);
@@ -308,7 +337,7 @@ static void one_bit_is_enough(void **state)
     assert_int_equal(violations(), 0);
     *leaf(TEXT) ^= PTE_P;
     assert_int_equal(violations(), 0);
-    assert_int_equal(audit.pages[HOST_TEXT], TEXT_PAGES - 1);
+    assert_int_equal(audit.pages[HOST_TEXT], TEXT_PAGES + 2 - 1);
 }
 
 /* What passes is harmless whatever the rules say: entries are made at random, and of those that the
@@ -345,6 +374,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup(f, build_good)
     const struct CMUnitTest tests[] = {
         TEST(what_orlop_builds_passes),
+        TEST(a_debugger_that_is_not_there_is_not_mapped),
         TEST(open_windows_pass_but_not_onto_orlop),
         TEST(a_page_with_more_rights_is_found),
         TEST(a_user_page_is_found),

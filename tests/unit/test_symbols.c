@@ -9,19 +9,22 @@
 #include <string.h>
 
 /* The table is the test's here, and changes. */
-#define symbol_table declared_table
-#define symbol_count declared_count
-#define symbol_pairs declared_pairs
+#define symbol_table    declared_table
+#define symbol_count    declared_count
+#define symbol_pairs    declared_pairs
+#define symbol_debugger declared_debugger
 #include "lib/symbols.h"
 #undef symbol_table
 #undef symbol_count
 #undef symbol_pairs
+#undef symbol_debugger
 
 #define SEED      20260406u
 #define CAPACITY  64
 #define NAME_SIZE 8
 
 uint32_t symbol_count;
+uint64_t symbol_debugger = UINT64_MAX;
 const uint8_t symbol_pairs[][2] = {
     {'m', 'e'}, /* 128 */
     {128, 'm'}, /* 129: "mem" */
@@ -116,6 +119,28 @@ static void addresses_outside_the_image_have_no_name(void **state)
     assert_null(symbol_lookup(UINT64_MAX, &offset, name));
 }
 
+static void the_debugger_is_found_wherever_it_begins(void **state)
+{
+    (void)state;
+    uint64_t offset;
+    char name[SYMBOL_NAME_BYTES];
+    start_table();
+    add_symbol(0x1000, "core");
+    add_symbol(0x2000, "");
+    add_symbol(0x200010, "later");
+    add_symbol(0x200030, "");
+    for (symbol_debugger = SYMBOL_BASE + 0x3000; symbol_debugger < SYMBOL_BASE + 0x200000;
+         symbol_debugger += 0x1000) {
+        assert_string_equal(symbol_lookup(SYMBOL_BASE + 0x1001, &offset, name), "core");
+        assert_null(symbol_lookup(symbol_debugger - 1, &offset, name));
+        assert_null(symbol_lookup(symbol_debugger + 0xF, &offset, name));
+        assert_string_equal(symbol_lookup(symbol_debugger + 0x2F, &offset, name), "later");
+        assert_int_equal(offset, 0x1F);
+        assert_null(symbol_lookup(symbol_debugger + 0x30, &offset, name));
+    }
+    symbol_debugger = UINT64_MAX;
+}
+
 static void a_byte_of_the_upper_half_is_a_pair(void **state)
 {
     (void)state;
@@ -173,7 +198,10 @@ static const char nm_output[] = "                 U undefined\n"
                                 "ffffffff80003000 D data\n"
                                 "ffffffff80004000 R an_object\n"
                                 "ffffffff80004000 t late\n"
-                                "ffffffff80005000 B bss\n";
+                                "ffffffff80005000 B bss\n"
+                                "ffffffff80006000 B debugger_start\n"
+                                "ffffffff80006010 t of_it\n"
+                                "ffffffff80007000 d its_data\n";
 
 static void the_generator_keeps_one_function_an_address_and_closes_each_run(void **state)
 {
@@ -182,7 +210,7 @@ static void the_generator_keeps_one_function_an_address_and_closes_each_run(void
     snprintf(command, sizeof(command), "printf '%s' | " GENERATE, nm_output);
     run(command, output, sizeof(output));
     assert_non_null(
-        strstr(output, "symbol_count __attribute__((section(\".rodata.symbols\"))) = 6;"));
+        strstr(output, "symbol_count __attribute__((section(\".rodata.symbols\"))) = 8;"));
     assert_non_null(strstr(output,
                            "symbol_table[] __attribute__((section(\".rodata.symbols\"))) = {\n"
                            "    128, 32, 97, 95, 115, 116, 97, 114, 116, 0, /* a_start */\n"
@@ -190,7 +218,9 @@ static void the_generator_keeps_one_function_an_address_and_closes_each_run(void
                            "    64, 108, 97, 115, 116, 0, /* last */\n"
                            "    128, 31, 0, /*  */\n"
                            "    128, 64, 108, 97, 116, 101, 0, /* late */\n"
-                           "    128, 32, 0, /*  */\n};"));
+                           "    128, 32, 0, /*  */\n"
+                           "    144, 224, 126, 111, 102, 95, 105, 116, 0, /* of_it */\n"
+                           "    240, 31, 0, /*  */\n};"));
     snprintf(command, sizeof(command), "printf '%s' | " GENERATE " | " COMPILE, nm_output);
     run(command, output, sizeof(output));
     assert_string_equal(output, "");
@@ -214,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_address_has_the_name_that_a_linear_search_finds),
         cmocka_unit_test(addresses_outside_the_image_have_no_name),
+        cmocka_unit_test(the_debugger_is_found_wherever_it_begins),
         cmocka_unit_test(a_byte_of_the_upper_half_is_a_pair),
         cmocka_unit_test(a_name_is_cut_where_the_buffer_ends),
         cmocka_unit_test(the_generator_keeps_one_function_an_address_and_closes_each_run),
