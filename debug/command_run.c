@@ -1,4 +1,5 @@
 /* Stop, go on, step. */
+#include "base/hw.h"
 #include "debug/commands.h"
 #include "debug/target.h"
 
@@ -40,7 +41,8 @@ static void cost(struct arguments *arguments)
 {
     const struct session_cost *of = session_cost();
     (void)arguments;
-    say("all CPUs stood still after %llu ticks\n", (unsigned long long)of->stop);
+    say("the TSC is at %llu\nall CPUs stood still after %llu ticks\n",
+        (unsigned long long)hw_rdtsc(), (unsigned long long)of->stop);
     if (of->exit)
         say("the session began %llu ticks after the exit\n", (unsigned long long)of->exit);
     if (of->steps)

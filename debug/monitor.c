@@ -106,7 +106,7 @@ static const char *complete(const char *text, size_t start, unsigned index)
     return start == 0 && index < command_count ? commands[index]->name : NULL;
 }
 
-static const struct line_sink terminal = {port_write, complete};
+static const struct line_sink terminal = {port_write_raw, complete};
 
 void monitor_prompt(void)
 {

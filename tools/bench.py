@@ -13,6 +13,7 @@ import dataclasses
 import pathlib
 import re
 import struct
+import subprocess
 import sys
 import tempfile
 
@@ -20,9 +21,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/boot"))
 
 from check_image import load_segments, loaded_bytes, unpacked_bytes  # noqa: E402
-from emulators import Bochs, EmulatorError, Machine, Qemu  # noqa: E402
+from emulators import BOCHS_IPS, Bochs, EmulatorError, Machine, Qemu  # noqa: E402
 from exit_counters import Examined, read_counters  # noqa: E402
-from harness import BUILD, BootFailure, Case, boot, why_skipped  # noqa: E402
+from harness import BUILD, BootFailure, Case, Talk, boot, why_skipped  # noqa: E402
 from make_iso import make_bare_linux_iso, make_direct_iso  # noqa: E402
 
 # The guest's name of a figure, what it is, and the most it may be.
@@ -90,6 +91,7 @@ BYTE_TICKS = 2500       # a polled UART at 115200
 LOG_LIMIT = 6 * 1024
 DEBUGGER_OPTIONS = "serial=none debug=com2"
 STOP_LIMIT = 20_000
+MOST_IDLE = 20
 # (what, memory, CPUs, options, the most ticks it may take)
 BOOTS = [
     ("256 MiB, 1 CPU", 256, 1, "serial=none", 2_000_000),
@@ -320,6 +322,60 @@ def console_rows():
             ("looks for the key a second, idle Linux", looks, LOOKS_A_SECOND)]
 
 
+def monitor_costs(commands, **fields):
+    """What the monitor's `cost` tells after these commands, each with the pattern that it is waited for
+    with."""
+    case = Case(name="bench-monitor", end="poweroff", modules=["standstill.bin=realmode"],
+                debug_port=2, timeout=300, expect=["standstill"], **fields)
+    with tempfile.TemporaryDirectory(prefix="orlop-bench-") as folder, Talk(case, folder) as talk:
+        for command, pattern in commands:
+            talk.debug.send(command)
+            talk.debug.expect(pattern)
+        talk.debug.send("cost\r")
+        talk.debug.expect(r"cost\r+\n(.*)\r\ncpu\d+> ")
+        return talk.debug.match.group(1).decode()
+
+
+def number_in(text, pattern):
+    found = re.search(pattern, text)
+    return int(found.group(1)) if found else None
+
+
+def wire_idle():
+    """Of the time that gdb's 64 KiB of memory take, in percent, how long no byte is on the wire."""
+    case = Case(name="bench-gdb", end="poweroff", modules=["realmode.bin=realmode"], debug_port=2,
+                options="debug=com2 stop=launch", timeout=300, expect=["realmode"])
+    with tempfile.TemporaryDirectory(prefix="orlop-bench-") as folder, Talk(case, folder) as talk:
+        commands = ["set pagination off", f"target remote {talk.address}", "monitor cost",
+                    f"dump binary memory {folder}/memory 0x100000 0x110000", "monitor cost", "kill"]
+        words = [word for command in commands for word in ("-ex", command)]
+        said = subprocess.run(["gdb", "-batch", "-nx", *words], capture_output=True, text=True,
+                              timeout=200, check=False, stdin=subprocess.DEVNULL).stdout
+        start, end = map(int, re.findall(r"the TSC is at (\d+)", said))
+        if (pathlib.Path(folder) / "memory").stat().st_size != 65536:
+            raise BootFailure("gdb has not read its 64 KiB")
+    ticks_a_byte = BOCHS_IPS * 10 / 115200
+    return 100 - round(100 * 2 * 65536 * ticks_a_byte / (end - start), 1)
+
+
+def debugger_rows():
+    """What the debugger costs: stops, steps, breakpoints; and that a read of gdb's keeps the wire busy."""
+    ready = ("", r"hypercall[^>]*cpu0> ")
+    stop = [ready, ("cont\r", "running> "), ("\x03", r"asked for[^>]*cpu0> ")]
+    steps = [ready, ("step 10000\r", r"cpu0: step[^>]*cpu0> ")]
+    table = [("ticks: a key until all 4 CPUs stand still", number_in(monitor_costs(
+        stop, cpus=4, options="debug=com2"), r"still after (\d+)"), STOP_LIMIT)]
+    # The packaged Bochs has no monitor trap flag that works.
+    ticks = number_in(monitor_costs(steps, options="debug=com2"), r"took (\d+) ticks")
+    table.append(("instructions: a single step, by the NMI window", ticks and ticks / 10000, None))
+    hit = monitor_costs([("", r"panic[^>]*cpu0> ")], options="debug=com2 panic=0x7c00 exitcost")
+    table.append(("instructions: a breakpoint until its session begins",
+                  number_in(hit, r"began (\d+)"), None))
+    table.append(("percent of the time that the wire is idle while gdb reads 64 KiB", wire_idle(),
+                  MOST_IDLE))
+    return table
+
+
 def nest_rows():
     """What exits cost in the nest, and those of a boot of Linux; no limit, for it is KVM's work."""
     row = {"name": "bench-nest", "emulator": "nest", "needs_bochs": 3, "timeout": 900}
@@ -344,6 +400,7 @@ def rows(figures, image):
     table += stop_rows()
     table += linux_rows()
     table += console_rows()
+    table += debugger_rows()
     table += disk_rows()
     table += memtest_rows()
     table += image_rows(image)
