@@ -349,8 +349,9 @@ def wire_idle():
         commands = ["set pagination off", f"target remote {talk.address}", "monitor cost",
                     f"dump binary memory {folder}/memory 0x100000 0x110000", "monitor cost", "kill"]
         words = [word for command in commands for word in ("-ex", command)]
-        said = subprocess.run(["gdb", "-batch", "-nx", *words], capture_output=True, text=True,
-                              timeout=200, check=False, stdin=subprocess.DEVNULL).stdout
+        said = subprocess.run(["gdb", "-batch", "-nx", *words], text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=200,
+                              check=False).stdout
         start, end = map(int, re.findall(r"the TSC is at (\d+)", said))
         if (pathlib.Path(folder) / "memory").stat().st_size != 65536:
             raise BootFailure("gdb has not read its 64 KiB")
