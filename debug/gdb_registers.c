@@ -194,7 +194,7 @@ void gdb_reply_registers(struct cpu *cpu, struct rsp_reply *reply)
 
 bool gdb_reply_register(struct cpu *cpu, uint64_t number, struct rsp_reply *reply)
 {
-    struct target_value value;
+    struct target_value value = {0, 0};
     if (number >= TARGET_REGISTER_COUNT || !exists((unsigned)number))
         return false;
     bool known = target_get(cpu, (unsigned)number, 1, &value);

@@ -135,15 +135,15 @@ static void go_on(struct vmx_cpu *vcpu)
         }
         (void)!stop_run_on(going.cpu, arm_here, other);
     }
-    if (going.alone && other == vcpu) {
+    if (!other || !going.alone) {
+        machine.debug.looker = 0;
+        stop_release();
+    } else if (other == vcpu) {
         run_this_alone(vcpu);
-    } else if (going.alone) {
+    } else {
         other->debug_why = DEBUG_NOTHING; /* what waits there is told another time */
         debug_event(other, DEBUG_TURN, 0);
         stop_hand_over(going.cpu);
-    } else {
-        machine.debug.looker = 0;
-        stop_release();
     }
 }
 

@@ -42,8 +42,8 @@ struct machine_debug {
     volatile uint64_t generation;
 };
 
-/* `look` is called at most 20 times a second, also where the clock that the TSC was measured by is a
- * little off. */
+/* `look` is called at most 20 times a second, also where the clock that the TSC was measured by is
+ * a little off. */
 #define DEBUG_LOOK_US 51000
 
 /* Note an event of this CPU's, or of one that stands still. An earlier one that nobody has attended
