@@ -55,12 +55,6 @@ static void say_entry(const struct paging_way *way, unsigned index, bool page)
     say_bits(way->entry[index], bits, ARRAY_SIZE(bits));
 }
 
-static bool is_canonical(uint64_t linear, unsigned levels)
-{
-    unsigned unused = 64 - PAGE_SHIFT - 9 * levels;
-    return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
-}
-
 /* True: `*physical` is where the page is. */
 static bool say_tables(const struct look *look, gpa_t *physical)
 {
@@ -81,8 +75,8 @@ static bool say_tables(const struct look *look, gpa_t *physical)
         : paging->cr4 & CR4_PAE ? " (PAE)"
                                 : " (32-bit)",
         U(paging->cr3));
-    if (wide && !is_canonical(look->linear, way->levels)) {
-        say("not canonical\n");
+    if (!paging_is_linear(paging, look->linear)) {
+        say("no linear address of this mode\n");
         return false;
     }
     if (!wide && (paging->cr4 & CR4_PAE))

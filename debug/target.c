@@ -312,7 +312,10 @@ struct copy {
 /* The walk reads CR3 from the VMCS; for a moment that holds the other one. */
 static bool translate(const struct cpu *cpu, uint64_t linear, gpa_t *physical)
 {
+    struct paging paging = guest_paging();
     uint64_t cr3 = vmcs_read(GUEST_CR3);
+    if (!paging_is_linear(&paging, linear))
+        return false;
     if (other_cr3)
         vmcs_write(GUEST_CR3, other_cr3);
     bool found = guest_translate(cpu->vcpu, GVA(linear), physical) == ERROR_NONE;

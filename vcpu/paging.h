@@ -56,3 +56,6 @@ enum paging_outcome {
 /* With CR0.PG = 1. Nothing is changed. */
 enum paging_outcome paging_look(const struct paging *paging, const struct physical_memory *memory,
                                 uint64_t linear, struct paging_way *way);
+
+/* Whether a linear address is one at all: canonical in IA-32e mode, of 32 bits else. */
+bool paging_is_linear(const struct paging *paging, uint64_t linear);

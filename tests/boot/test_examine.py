@@ -77,6 +77,7 @@ def test_memory(tmp_path):
             ("x/1 $r12-0x123456789abb5ef0", "^0000000000018000: 6369757120656874$"),
             (f"x/1d phys:{APIC_VERSION:#x}", "^00000000fee00030: 000[0-9a-f]001[0-9a-f]$"),
             (f"x {APIC_VERSION:#x}", "cannot be read: .* a device"),
+            ("x 0x1000000018000", "cannot be read: not mapped"),
             ("x 0xa0000", "cannot be read: .* a device"),
             ("x/2 host:0xffffffff80000000", "^ffffffff80000000: [0-9a-f]{16} [0-9a-f]{16}$"),
             ("x host:0", "cannot be read: not mapped"),
@@ -106,8 +107,8 @@ def test_page_tables_of_each_mode(tmp_path):
             ("walk 0x8000201234", "^  level 2 at 00000001a008: 0000000040000083, page of 2 MiB: P RW PS$",
              "^guest-physical 000040001234",
              "^  EPT level 3 at [0-9a-f]{12}: 00000000400000b7, page of 1 GiB, WB: R W X PS$"),
-            ("walk 0x800000000000", "^not canonical$"),
-            ("walk phys:0xfee00000", "page of 1 GiB, UC", "^host-physical 0000fee00000$"),
+            ("walk 0x800000000000", "^no linear address of this mode$"),
+            ("walk phys:0xfee00000", "page of (1 G|4 K)iB, UC", "^host-physical 0000fee00000$"),
             ("walk phys:0xff00000000000", "no such address on this processor"),
             ("walk 0x1000 2", "cpu2 cannot tell: it waits for a SIPI"),
             ("walk host:0", 'leave "host:" out'),
@@ -191,7 +192,6 @@ def test_fields_of_the_vmcs(tmp_path):
             ("vmcs exit_reason", "0000000000000012 VMCALL$"),
             ("vmcs bogus", "no field's name"),
             ("vmcs host_rip=0", "only be looked at"),
-            ("vmcs exit_reason=1", "refuses the write|^$"),
             ("vmcs rip=1", '"rip" names 4 fields'),
             ("vmcs guest_rip=0x", '"0x" is no number'),
             ("vmcs guest_gdtr_limit=0x77", ""),
@@ -210,7 +210,7 @@ def test_exits_events_and_the_log(tmp_path):
         said = "\n".join(ask(talk, "exits"))
         least, mean, most = map(int, re.search(r"^  CPUID +2 +(\d+) +(\d+) +(\d+)$", said, re.M).groups())
         assert 0 < least < mean < most and least + most in (2 * mean, 2 * mean + 1)
-        assert re.search(r"last exits, oldest first:\n(  CPUID +rip [0-9a-f]{16}\n){2}  VMCALL ", said)
+        assert re.search(r"last exits, oldest first:\n(  .* +rip [0-9a-f]{16}\n)+  VMCALL +rip .*\ncpu1 ", said)
         hold(talk, [
             ("exits/1 0", r"^  last exits, oldest first:\n  VMCALL +rip [0-9a-f]{16}$"),
             ("exits/300", "no count from 1 to 256"),
@@ -244,7 +244,7 @@ def test_another_cpu(tmp_path):
             ("bt 1", f"^cpu1 guest:\n  0*{rip}$"),
             ("bt host 1", r"stop_serve\+0x"),
             ("msr apic_base 0", "guest 00000000fee00900"), ("msr apic_base 1", "guest 00000000fee00800"),
-            ("exits 1", "^cpu1 exits:", "INIT signal", r"start-up IPI \(SIPI\)"),
+            ("exits 1", "^cpu1 exits:", r"^  CPUID +2 ", "^  exception or NMI "),
             ("vmcs guest_activity_state=1 1", ""),
             ("inject 6 1", "cpu1: the CPU executes nothing"),
             ("vmcs guest_activity_state=0 1", ""),
@@ -256,7 +256,8 @@ def test_reset_and_off(tmp_path):
     for command, end, said in (("off", "poweroff", "by the monitor: the machine is switched off"),
                                ("reset", "reset", "by the monitor: the machine is reset")):
         (tmp_path / command).mkdir()
-        with Talk(machine(command, end=end, expect=[said]), tmp_path / command) as talk:
-            wait_for(talk, "hypercall, 64-bit, CPL 0")
+        row = machine(command, "realmode", cpus=1, options="debug=com2 stop=launch", end=end, expect=[said])
+        with Talk(row, tmp_path / command) as talk:
+            wait_for(talk, "launch, real mode")
             talk.debug.send(f"{command}\r")
             talk.finish()

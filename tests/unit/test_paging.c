@@ -147,6 +147,29 @@ static void a_look_tells_each_entry(void **state)
     assert_int_equal(way.rights, PTE_RW | PTE_US | PTE_XD);
 }
 
+static void an_address_has_as_many_bits_as_its_mode(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t cr4, efer, linear;
+        bool is;
+    } rows[] = {
+        {0, 0, UINT32_MAX, true},
+        {CR4_PAE, 0, UINT32_MAX + 1ull, false},
+        {CR4_PAE, EFER_LMA, BITS(46, 0), true},
+        {CR4_PAE, EFER_LMA, BIT(47), false},
+        {CR4_PAE, EFER_LMA, BITS(63, 47), true},
+        {CR4_PAE, EFER_LMA, BITS(63, 47) & ~BIT(63), false},
+        {CR4_PAE | CR4_LA57, EFER_LMA, BITS(55, 0), true},
+        {CR4_PAE | CR4_LA57, EFER_LMA, BIT(56), false},
+        {CR4_PAE | CR4_LA57, EFER_LMA, BITS(63, 56), true},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct paging p = {.cr4 = rows[i].cr4, .efer = rows[i].efer};
+        assert_int_equal(paging_is_linear(&p, rows[i].linear), rows[i].is);
+    }
+}
+
 static void large_pages(void **state)
 {
     (void)state;
@@ -271,6 +294,7 @@ int main(void)
         cmocka_unit_test(without_paging_linear_is_physical),
         cmocka_unit_test(each_mode_finds_its_page),
         cmocka_unit_test(a_look_tells_each_entry),
+        cmocka_unit_test(an_address_has_as_many_bits_as_its_mode),
         cmocka_unit_test(large_pages),
         cmocka_unit_test(reserved_bits_fault),
         cmocka_unit_test(rights_and_flags_are_those_of_the_manual),
