@@ -3,7 +3,7 @@
  *
  * gdb 13 takes no code of 16 or 32 bits apart where the description has 64-bit registers, and
  * refuses `set architecture i8086` beside it. So there are two descriptions, and gdb's user says
- * which one is told (docs/debugging.md): the other names eax and its like, and lacks what only
+ * which one is told (docs/gdb.md): the other names eax and its like, and lacks what only
  * 64-bit mode has. */
 #pragma once
 
