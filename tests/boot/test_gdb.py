@@ -125,15 +125,16 @@ def test_real_mode_has_its_own_description(tmp_path):
         talk.finish()
 
 
-def test_attaching_again_and_again(tmp_path):
+@pytest.mark.parametrize("rounds", [3, pytest.param(34, marks=pytest.mark.long)])
+def test_attaching_again_and_again(tmp_path, rounds):
     """While the guest runs, and without a word of farewell."""
-    row = machine("attach", cpus=2, modules=["standstill.bin=realmode"],
+    row = machine(f"attach-{rounds}", cpus=2, timeout=1200, modules=["standstill.bin=realmode"],
                   expect=["^standstill PASS"])
     with Talk(row, tmp_path) as talk:
         with Gdb(talk) as gdb:  # the guest asks for it
             gdb.say("detach")
         talk.wait_for("standstill: ready")
-        for leave in 3 * ["detach", "disconnect", "quit"]:
+        for leave in rounds * ["detach", "disconnect", "quit"]:
             with Gdb(talk) as gdb:
                 assert gdb.value("$_thread") in (1, 2)
                 assert "cpu1 " in gdb.say("info threads")
@@ -144,6 +145,40 @@ def test_attaching_again_and_again(tmp_path):
                     gdb.stopped()
         with Gdb(talk) as gdb:
             gdb.say("thread 1")
+            gdb.say("set $rbx = 0x6e6f6f67")
+            gdb.say("detach")
+        talk.finish()
+
+
+def test_each_write_is_caught_once(tmp_path):
+    """By the processor's debug registers: each turn of the guest's loop, and nothing between. An
+    execute breakpoint of the processor's stops in front of the instruction, again and again."""
+    row = machine("watch", modules=["standstill.bin=realmode"], expect=["^standstill PASS"])
+    with Talk(row, tmp_path) as talk:
+        with Gdb(talk) as gdb:
+            gdb.say("detach")  # it asked for the debugger
+        talk.wait_for("standstill: ready")
+        with Gdb(talk) as gdb:
+            place = gdb.value("$rsi")
+            assert "Hardware watchpoint 1" in gdb.say(f"watch *(long*){place:#x}")
+            last = gdb.value(f"*(long*){place:#x}")
+            for _ in range(20):
+                gdb.go_on()
+                said = gdb.stopped()
+                found = re.search(r"Old value = (\d+)\s+New value = (\d+)", said)
+                assert found and tuple(map(int, found.groups())) == (last, last + 1), said
+                last += 1
+            behind = gdb.value("$rip")
+            gdb.say("delete")
+            gdb.say(f"hbreak *{behind:#x}")
+            for turn in range(1, 6):
+                gdb.go_on()
+                gdb.stopped()
+                assert gdb.value("$rip") == behind
+                assert gdb.value(f"*(long*){place:#x}") == last + turn
+            for number in (0, 1, 2, 3, 7):  # the guest's own are what it has left in them
+                assert gdb.value(f"$dr{number}") == (0x400 if number == 7 else 0)
+            gdb.say("delete")
             gdb.say("set $rbx = 0x6e6f6f67")
             gdb.say("detach")
         talk.finish()

@@ -214,6 +214,31 @@ def test_a_thousand_stops_lose_no_event(tmp_path):
         talk.finish()
 
 
+def test_garbage_for_gdb_hurts_nothing(tmp_path):
+    """Packets of all kinds with anything in them, right and wrong sums; then the monitor is back."""
+    noise = random.Random(SEED)
+    kinds = b"?gGpPmMXzZcCsSvqQHTDkDRbi!"
+    with Talk(machine("garbage-gdb", "realmode", options="debug=com2 stop=launch"), tmp_path) as talk:
+        talk.debug.expect_exact("cpu0> ")
+        for _ in range(300):
+            body = bytes([noise.choice(kinds)]) + bytes(
+                noise.choice(b"0123456789abcdef,:;-+*}{pQ\xff\0 ") for _ in range(noise.randrange(24)))
+            if re.match(rb"[cCsSDk]|vCont|vKill|vDet|b|R", body):
+                continue  # the guest would go on
+            total = sum(body) & 0xFF if noise.randrange(4) else noise.randrange(256)
+            talk.debug.send(b"$" + body + b"#%02x" % total)
+        talk.debug.send(b"$" + bytes(noise.randrange(256) for _ in range(20000)).replace(b"#", b""))
+        time.sleep(2)
+        talk.debug.send("#00")
+        for _ in range(20):
+            talk.debug.send("\r\r\r")
+            if talk.debug.expect([r"cpu0> $", pexpect.TIMEOUT], timeout=5) == 0:
+                break
+        assert "cpu0 apic 0" in ask(talk, "cpus")[0]
+        go_on(talk)
+        talk.finish()
+
+
 def test_garbage_on_the_port_hurts_nothing(tmp_path):
     noise = random.Random(SEED)
     with Talk(machine("garbage", "realmode", options="debug=com2 stop=launch"), tmp_path) as talk:

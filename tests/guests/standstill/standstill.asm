@@ -32,6 +32,7 @@ main:
     mov rax, PATTERN
     mov rcx, rax
     mov rdx, rax
+    mov esi, count                      ; for a debugger that watches it
     xor ebx, ebx
 .spin:
     inc qword [count]
