@@ -7,16 +7,19 @@
 #include "debug/monitor.h"
 #include "debug/port.h"
 #include "debug/session.h"
+#include "kernel/time.h"
 #include "lib/string.h"
 
 #define SEND_BYTES    64
 #define COMMAND_BYTES 256
 #define CONSOLE_BYTES 1024 /* digits of a monitor command's output in one packet */
-#define ENTERS        3    /* give the port back */
+#define REPEAT_US     1000000
+#define ENTERS        3 /* give the port back */
 
 static char received[GDB_PACKET_BYTES + 1], answer[GDB_PACKET_BYTES + 64];
 static struct rsp_receiver receiver = {.buffer = received, .size = sizeof(received)};
 static struct rsp_reply reply = {.buffer = answer, .size = sizeof(answer)};
+static uint64_t first_us; /* when a first packet was answered, if none has followed; or 0 */
 static bool no_ack, awaits_stop, answered, port_is_wanted, packet_waits;
 static unsigned enters;
 
@@ -286,11 +289,24 @@ static bool handle(struct rsp_reader packet)
 
 static bool is_first(void) { return string_starts_with(received, "qSupported"); }
 
+/* A gdb that has waited while the machine booted has said its first packet more than once. What is
+ * heard of that behind the answer is not answered: gdb would take it for the next one's. One that
+ * is said anew later is a new gdb's. */
+static bool is_repeated(void)
+{
+    uint64_t now = time_us() + 1;
+    bool repeated = is_first() && first_us && now - first_us < REPEAT_US;
+    first_us = !is_first() ? 0 : repeated ? first_us : now;
+    return repeated;
+}
+
 /* A new gdb begins with acknowledgements, whatever the one before it had agreed on. */
 static void take_packet(void)
 {
     enters = 0;
     packet_waits = false;
+    if (is_repeated())
+        return;
     no_ack = no_ack && !is_first();
     if (!no_ack)
         put_alone('+');

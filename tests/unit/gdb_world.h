@@ -34,6 +34,7 @@ static struct world {
     char sent[8 * GDB_PACKET_BYTES];
     size_t sent_bytes;
     char decision[32], command[256];
+    uint64_t now_us;
 } world;
 
 static unsigned cpu_number(const struct cpu *cpu)
@@ -43,6 +44,10 @@ static unsigned cpu_number(const struct cpu *cpu)
             return i;
     return CPUS;
 }
+
+/* ---- kernel/time.h ---- */
+
+uint64_t time_us(void) { return world.now_us; }
 
 /* ---- debug/target.h ---- */
 

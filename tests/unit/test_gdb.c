@@ -118,6 +118,29 @@ static void of_packets_in_a_row_the_last_is_answered(void **state)
     assert_string_equal(heard(), "+QC1|");
 }
 
+static void a_first_packet_said_twice_is_answered_once(void **state)
+{
+    (void)state;
+    feed("$qSupported#37", 14);
+    gdb_quiet();
+    assert_non_null(strstr(heard(), "+PacketSize"));
+    feed("$qSupported#37", 14);
+    gdb_quiet();
+    feed("$qSupported#37", 14);
+    gdb_quiet();
+    assert_string_equal(heard(), "");
+    world.now_us += 2000000; /* a new gdb */
+    feed("$qSupported#37", 14);
+    gdb_quiet();
+    assert_non_null(strstr(heard(), "+PacketSize"));
+    feed("+$qC#b4", 7);
+    gdb_quiet();
+    assert_string_equal(heard(), "+QC1|");
+    feed("+$qSupported#37", 15);
+    gdb_quiet();
+    assert_non_null(strstr(heard(), "+PacketSize")); /* something came between */
+}
+
 static void a_packet_that_is_too_long_is_refused(void **state)
 {
     (void)state;
@@ -691,6 +714,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_new_gdb_begins_with_acknowledgements),
         TEST(of_packets_in_a_row_the_last_is_answered),
+        TEST(a_first_packet_said_twice_is_answered_once),
         TEST(a_packet_that_is_too_long_is_refused),
         TEST(what_is_unknown_is_answered_empty),
         TEST(what_is_malformed_is_an_error),
