@@ -42,8 +42,10 @@ def trace(tmp_path_factory):
         return bochs.addresses()
 
 
-@pytest.mark.parametrize("cpu, why", [("corei7_icelake_u", "monitor trap flag"),
-                                      ("corei7_skylake_x", "NMI window")])
+@pytest.mark.parametrize("cpu, why", [
+    pytest.param("corei7_icelake_u", "monitor trap flag", marks=pytest.mark.skipif(
+        Bochs.version() < "bochs-3", reason="Bochs 2.7's monitor trap flag waits for an event")),
+    ("corei7_skylake_x", "NMI window")])
 def test_steps_go_where_the_bare_machine_goes(tmp_path, trace, cpu, why):
     assert len(trace) > STEPS, why
     case = machine(cpu, cpu=cpu, options="debug=com2 stop=launch", debug_port=2)
