@@ -185,8 +185,9 @@ def test_each_write_is_caught_once(tmp_path):
 
 
 def boot(talk):
-    """To the shell's prompt."""
+    """To the shell's prompt. What the kernel says of long stops would come in the middle of lines."""
     talk.wait_for(r"^/root # ", 600)
+    shell(talk, "dmesg -n 1; echo $((6 * 7)) words", "^42 words$")
 
 
 def shell(talk, command, answer):
@@ -196,8 +197,9 @@ def shell(talk, command, answer):
 
 def symbol(talk, name):
     """The address of a function of the kernel's, as the guest itself tells it."""
-    line = shell(talk, f"grep ' T {name}$' /proc/kallsyms", rf"^[0-9a-f]{{16}} T {name}$")
-    return int(line.split()[0], 16)
+    line = shell(talk, f"echo at $(grep -m1 ' T {name}$' /proc/kallsyms)",
+                 rf"^at [0-9a-f]{{16}} T {name}$")
+    return int(line.split()[1], 16)
 
 
 @pytest.mark.parametrize("cpus,words", [
@@ -208,7 +210,7 @@ def test_linux(tmp_path, cpus, words):
     with Talk(row, tmp_path) as talk:
         boot(talk)
         if words == "nokaslr":
-            talk.type("echo kernel at $(grep ' T _text$' /proc/kallsyms)\n")
+            talk.type("echo kernel at $(grep -m1 ' T _text$' /proc/kallsyms)\n")
             talk.wait_for("^kernel at ffffffff81000000 ")
         address = symbol(talk, "__x64_sys_sethostname")
         with Gdb(talk) as gdb:
@@ -244,8 +246,7 @@ def break_and_change(talk, gdb, address):
     assert gdb.value("$rip") == address
     assert gdb.value(f"*(unsigned char*){address:#x}") != 0xCC
     gdb.say("set $name = (char*)" + registers + "[14]")
-    assert "abcde" in gdb.say("x/5cb $name").replace("'", "").replace("\t", "") or \
-        gdb.value("*$name") == ord("a")
+    assert gdb.value("*$name") == ord("a")
     gdb.say("set var *$name = 'X'")
     gdb.say("stepi")
     assert gdb.value("$rip") != address
