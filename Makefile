@@ -104,12 +104,14 @@ UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(sort $(wildcard tests/unit/test
 # A program has several sources, so it depends on all headers, not on those that gcc would list.
 UNIT_HEADERS := $(shell find $(wildcard $(ROOMS)) include tests/unit tests/data -name '*.h' -o -name '*.inc')
 unit_sources = $(shell sed -n '1s/.*with: *\(.*\)\*\/.*/\1/p' tests/unit/test_$(1).c)
+unit_included = $(shell sed -n 's/^#include "\(.*\.c\)"/\1/p' tests/unit/test_$(1).c)
 
 .SECONDEXPANSION:
-$(U)/%: tests/unit/test_%.c tests/unit/fake/ports.c $$(call unit_sources,$$*) $(UNIT_HEADERS) Makefile
+$(U)/%: tests/unit/test_%.c tests/unit/fake/ports.c $$(call unit_sources,$$*) \
+    $$(call unit_included,$$*) $(UNIT_HEADERS) Makefile
 	$(call say,UNIT,$*)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $(filter-out $(call unit_included,$*),$(filter %.c,$^)) -lcmocka
 .PHONY: $(UNIT_TESTS:%=unit-%)
 $(UNIT_TESTS:%=unit-%): unit-%: $(U)/%
 	$(Q)$<

@@ -52,8 +52,9 @@ struct cpu {
     volatile uint32_t kicked; /* an NMI of ours is on its way: kernel/stop.c */
     volatile uint64_t stopped_generation;
     volatile uint32_t panicking;
-    void (*volatile errand)(void *argument); /* while it stands still: kernel/stop.h */
+    void (*errand)(void *argument); /* while it stands still: kernel/stop.h */
     void *errand_argument;
+    volatile uint32_t errand_state; /* kernel/stop.c */
     void (*leave)(
         struct cpu *cpu);     /* the next NMI of this CPU goes there, for good: vmx/unload.c */
     void *vcpu;               /* struct vmx_cpu, for vmx/entry.asm */

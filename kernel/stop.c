@@ -8,6 +8,11 @@
 #define KICK_SENT    1
 #define KICK_BY(cpu) ((cpu)->number + 2)
 
+/* struct cpu, errand_state */
+#define ERRAND_NONE    0
+#define ERRAND_POSTED  1 /* may be taken back */
+#define ERRAND_RUNNING 2
+
 #define FLIGHT_US  1000   /* many times what an NMI takes from CPU to CPU */
 #define SENDING_US 100000 /* what a sender takes, above a busy host too */
 #define ERRAND_US  1000000
@@ -46,20 +51,19 @@ bool stop_has_stopped(const struct cpu *cpu)
     return __atomic_load_n(&cpu->stopped_generation, __ATOMIC_ACQUIRE) == generation;
 }
 
-static bool change_kicked(struct cpu *cpu, uint32_t from, uint32_t to)
+static bool change(volatile uint32_t *state, uint32_t from, uint32_t to)
 {
-    return __atomic_compare_exchange_n(&cpu->kicked, &from, to, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_SEQ_CST);
+    return __atomic_compare_exchange_n(state, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 /* An NMI that was taken for one that could not be sent was the guest's. */
 void stop_kick(struct cpu *cpu)
 {
     uint32_t mine = KICK_BY(this_cpu());
-    if (!change_kicked(cpu, 0, mine))
+    if (!change(&cpu->kicked, 0, mine))
         return;
     bool sent = apic_send(cpu->apic_id, APIC_IPI_NMI, 0);
-    if (!change_kicked(cpu, mine, sent ? KICK_SENT : 0) && !sent)
+    if (!change(&cpu->kicked, mine, sent ? KICK_SENT : 0) && !sent)
         percpu_guest_nmi(cpu);
 }
 
@@ -76,16 +80,15 @@ void stop_apic_on(struct cpu *cpu)
 {
     wait_while_kicked(cpu, false, SENDING_US);
     wait_while_kicked(cpu, true, FLIGHT_US);
-    (void)change_kicked(cpu, KICK_SENT, 0);
+    (void)change(&cpu->kicked, KICK_SENT, 0);
 }
 
 static void run_errand(struct cpu *cpu)
 {
-    void (*errand)(void *argument) = __atomic_load_n(&cpu->errand, __ATOMIC_ACQUIRE);
-    if (!errand)
+    if (!change(&cpu->errand_state, ERRAND_POSTED, ERRAND_RUNNING))
         return;
-    errand(cpu->errand_argument);
-    __atomic_store_n(&cpu->errand, NULL, __ATOMIC_RELEASE);
+    cpu->errand(cpu->errand_argument);
+    __atomic_store_n(&cpu->errand_state, ERRAND_NONE, __ATOMIC_RELEASE);
 }
 
 void stop_serve(struct cpu *cpu)
@@ -185,14 +188,18 @@ bool stop_run_on(struct cpu *cpu, void (*errand)(void *argument), void *argument
         errand(argument);
         return true;
     }
-    if (cpu->state != CPU_STOPPED || cpu->stopped_generation != generation || cpu->errand)
+    if (cpu->state != CPU_STOPPED || cpu->stopped_generation != generation)
         return false;
+    cpu->errand = errand;
     cpu->errand_argument = argument;
-    __atomic_store_n(&cpu->errand, errand, __ATOMIC_RELEASE);
+    __atomic_store_n(&cpu->errand_state, ERRAND_POSTED, __ATOMIC_RELEASE);
     uint64_t start = hw_rdtsc(), bound = ERRAND_US * time_tsc_per_us();
-    while (__atomic_load_n(&cpu->errand, __ATOMIC_ACQUIRE) && hw_rdtsc() - start < bound)
+    while (__atomic_load_n(&cpu->errand_state, __ATOMIC_ACQUIRE) != ERRAND_NONE) {
+        if (hw_rdtsc() - start > bound && change(&cpu->errand_state, ERRAND_POSTED, ERRAND_NONE))
+            return false;
         hw_pause();
-    return !cpu->errand;
+    }
+    return true;
 }
 
 void stop_hand_over(struct cpu *to)

@@ -32,8 +32,8 @@ void stop_release(void);
 struct cpu *stop_holder(void);
 
 /* With the stop held: have a CPU run `errand`, and wait. False: it stands where it cannot, in
- * wait-for-SIPI for one, or does not come back within a second. On the holder itself it just runs.
- */
+ * wait-for-SIPI for one, or has not begun within a second, and never will: `argument` may be on
+ * the stack. On the holder itself it just runs. */
 MUST_CHECK bool stop_run_on(struct cpu *cpu, void (*errand)(void *argument), void *argument);
 
 /* Make another CPU, which has stopped, the holder: it leaves stop_serve(), while this one stands
