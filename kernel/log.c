@@ -27,7 +27,7 @@ static struct uart uart;
 static struct spinlock port_lock;
 static enum log_level threshold = LOG_DEBUG; /* until the options say */
 static bool port_is_ours, drain_after_launch, taken;
-static bool kept, hushed, borrowed; /* with a debugger on the port */
+static bool kept, hushed, entered, borrowed; /* with a debugger on the port */
 static struct uart_saved guests;
 static uint64_t next_line_us;
 static void (*mirror)(const char *text, size_t length);
@@ -194,7 +194,7 @@ struct uart *log_share_serial(bool keep)
 void log_enter_serial(void)
 {
     unsigned tries = BORROW_TRIES;
-    (void)spin_lock_bounded(&port_lock, IDLE_POLLS);
+    entered = spin_lock_bounded(&port_lock, IDLE_POLLS); /* else its holder hangs: print over it */
     borrowed = false;
     if (kept)
         return;
@@ -208,7 +208,8 @@ void log_leave_serial(void)
 {
     if (borrowed)
         uart_return(&uart, &guests);
-    spin_unlock(&port_lock);
+    if (entered)
+        spin_unlock(&port_lock);
 }
 
 void log_hush(bool hush) { hushed = hush && kept; }
