@@ -38,6 +38,23 @@
 #define CMOS_SHUTDOWN_LAST   0x0C /* 1 to this: somebody goes on */
 #define NMI_STATUS_PORT      0x61
 
+void debug_event(struct vmx_cpu *vcpu, enum debug_why why, uint64_t detail)
+{
+    if (!machine.debug.attend || vcpu->debug_why != DEBUG_NOTHING)
+        return;
+    vcpu->debug_detail = detail;
+    vcpu->debug_why = why;
+    percpu_attend(vcpu->cpu, ATTENTION_DEBUG);
+}
+
+bool debug_last_look(struct vmx_cpu *vcpu, enum debug_why why)
+{
+    if (!machine.debug.last_look || !machine.debug.last_look(vcpu, why))
+        return false;
+    debug_event(vcpu, why, 0);
+    return true;
+}
+
 /* Into wait-for-SIPI with as few instructions as will do; what INIT resets is reset when a SIPI
  * comes, for nothing can look at it before. */
 static void wait_for_sipi(struct vmx_cpu *vcpu)
@@ -59,23 +76,6 @@ static void reset_apic(struct vmx_cpu *vcpu)
 }
 
 /* `vector` is NULL for the reset vector. */
-void debug_event(struct vmx_cpu *vcpu, enum debug_why why, uint64_t detail)
-{
-    if (!machine.debug.attend || vcpu->debug_why != DEBUG_NOTHING)
-        return;
-    vcpu->debug_detail = detail;
-    vcpu->debug_why = why;
-    percpu_attend(vcpu->cpu, ATTENTION_DEBUG);
-}
-
-bool debug_last_look(struct vmx_cpu *vcpu, enum debug_why why)
-{
-    if (!machine.debug.last_look || !machine.debug.last_look(vcpu, why))
-        return false;
-    debug_event(vcpu, why, 0);
-    return true;
-}
-
 static void start(struct vmx_cpu *vcpu, const uint8_t *vector)
 {
     struct reset_state state = reset_state_after_init(vmcs_read(CR0_READ_SHADOW), vcpu->signature);
@@ -164,15 +164,20 @@ enum exit_next handle_sipi(struct vmx_cpu *vcpu)
 enum exit_next handle_exception_or_nmi(struct vmx_cpu *vcpu)
 {
     uint32_t info = vmcs_read(VM_EXIT_INTERRUPTION_INFO);
-    if ((info & INTERRUPTION_VECTOR_MASK) == EXCEPTION_MC) {
+    switch (info & INTERRUPTION_VECTOR_MASK) {
+    case EXCEPTION_DB:
+    case EXCEPTION_BP:
+        return debug_exception(vcpu, info);
+    case EXCEPTION_NMI:
+        percpu_nmi_taken(vcpu->cpu);
+        trap_unblock_nmi();
+        return NEXT_RETRY;
+    case EXCEPTION_MC:
         percpu_attend(vcpu->cpu, ATTENTION_CHECK);
         return NEXT_RETRY;
+    default:
+        return handle_unexpected(vcpu);
     }
-    if ((info & INTERRUPTION_TYPE_MASK) != INTERRUPTION_TYPE_NMI)
-        return debug_exception(vcpu, info);
-    percpu_nmi_taken(vcpu->cpu);
-    trap_unblock_nmi();
-    return NEXT_RETRY;
 }
 
 enum exit_next handle_nmi_window(struct vmx_cpu *vcpu)
