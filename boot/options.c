@@ -329,6 +329,16 @@ static void take_word(struct word word, uint32_t *seen, struct options *out,
     *seen |= bit;
 }
 
+/* What stops the guest needs somebody to stop it for. */
+static void check_debugger(uint32_t seen, const struct options *out,
+                           struct option_complaints *complaints)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rows) && !options_want_debugger(out); i++)
+        if ((seen >> i & 1) && (rows[i].read == read_stop || rows[i].read == read_panic))
+            complain(complaints, OPTION_NO_DEBUGGER,
+                     (struct word){rows[i].name, strlen(rows[i].name)}, rows[i].usage);
+}
+
 void options_parse(const char *line, struct options *out, struct option_complaints *complaints)
 {
     struct word word;
@@ -347,6 +357,7 @@ void options_parse(const char *line, struct options *out, struct option_complain
         if (!is_file)
             take_word(word, &seen, out, complaints);
     }
+    check_debugger(seen, out, complaints);
 }
 
 static void log_complaint(const struct option_complaint *complaint)
@@ -362,6 +373,10 @@ static void log_complaint(const struct option_complaint *complaint)
         break;
     case OPTION_DOUBLED:
         log_warn(AREA, "given more than once, the last counts: \"%s%s\"", complaint->text, more);
+        break;
+    case OPTION_NO_DEBUGGER:
+        log_warn(AREA, "%s= does nothing without a debugger; add debug=com2 or console=watched",
+                 complaint->text);
         break;
     }
 }

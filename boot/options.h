@@ -61,8 +61,9 @@ struct options {
 
 enum option_wrong {
     OPTION_UNKNOWN,
-    OPTION_BAD_VALUE, /* missing, unexpected or not understood */
-    OPTION_DOUBLED,   /* the last one wins */
+    OPTION_BAD_VALUE,   /* missing, unexpected or not understood */
+    OPTION_DOUBLED,     /* the last one wins */
+    OPTION_NO_DEBUGGER, /* it is for the debugger, which no other option asks for */
 };
 
 struct option_complaint {

@@ -1,6 +1,7 @@
 /* with: boot/options.c boot/words.c lib/string.c tests/fuzz/fuzz_options.c */
 /* Orlop's command line: each option's good and bad values, what is complained about, and any text.
  */
+#include "base/bits.h"
 #include "boot/options.h"
 #include "boot/words.h"
 
@@ -262,6 +263,25 @@ static void complaints_are_logged_in_words(void **state)
     assert_non_null(strstr(log, "\"[0m\""));
 }
 
+static void a_stop_wants_a_debugger(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"stop=launch debug=com2", "panic=0x10 console=own",
+                                       "console=watched stop=nmi panic=0x10"};
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        parse(good[i]);
+        assert_int_equal(complaints.count, 0);
+    }
+    parse("stop=launch,nmi panic=0x10 debug=none");
+    assert_int_equal(complaints.count, 2);
+    assert_int_equal(complaints.list[0].wrong, OPTION_NO_DEBUGGER);
+    capture_start();
+    options_log_complaints(&complaints);
+    const char *log = capture_end();
+    assert_non_null(strstr(log, "stop= does nothing without a debugger; add debug=com2 or"));
+    assert_non_null(strstr(log, "panic= does nothing without a debugger"));
+}
+
 static void long_words_and_many_complaints_are_cut_and_counted(void **state)
 {
     (void)state;
@@ -392,9 +412,9 @@ static void stop_takes_several_events(void **state)
     (void)state;
     assert_clean("");
     assert_int_equal(options.stop_at, 0);
-    assert_clean("stop=tfault");
+    assert_clean("stop=tfault debug=com2");
     assert_int_equal(options.stop_at, STOP_AT_TRIPLE_FAULT);
-    assert_clean("stop=launch,cpu,entry,nmi");
+    assert_clean("stop=launch,cpu,entry,nmi debug=com2");
     assert_int_equal(options.stop_at,
                      STOP_AT_LAUNCH | STOP_AT_CPU | STOP_AT_ENTRY_FAILURE | STOP_AT_NMI);
     ASSERT_ALL_BAD("stop", "stop=", "stop=launch,", "stop=,cpu", "stop=launch,reset");
@@ -403,7 +423,7 @@ static void stop_takes_several_events(void **state)
 static void panic_is_an_address(void **state)
 {
     (void)state;
-    assert_clean("panic=0xffffffff81000000");
+    assert_clean("panic=0xffffffff81000000 debug=com2");
     assert_true(options.panic_address == 0xffffffff81000000);
     ASSERT_ALL_BAD("panic", "panic=", "panic=0", "panic=panic", "panic=0x10000000000000000");
 }
@@ -431,6 +451,7 @@ int main(void)
         cmocka_unit_test(unknown_options_are_named_and_change_nothing),
         cmocka_unit_test(of_a_doubled_option_the_last_good_one_wins),
         cmocka_unit_test(complaints_are_logged_in_words),
+        cmocka_unit_test(a_stop_wants_a_debugger),
         cmocka_unit_test(long_words_and_many_complaints_are_cut_and_counted),
         cmocka_unit_test(every_row_describes_itself),
         cmocka_unit_test(words_are_what_strtok_finds),
