@@ -16,5 +16,13 @@ static inline uint64_t bits_get(uint64_t value, uint64_t mask)
     return (value & mask) >> __builtin_ctzll(mask);
 }
 
+/* The low `bits` (1 to 64) of `value`, extended by their sign: a linear address of so many bits is
+ * canonical where this is the address itself. */
+static inline uint64_t sign_extend(uint64_t value, unsigned bits)
+{
+    unsigned unused = 64 - bits;
+    return (uint64_t)((int64_t)(value << unused) >> unused);
+}
+
 static inline uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static inline uint64_t max_u64(uint64_t a, uint64_t b) { return a > b ? a : b; }

@@ -94,8 +94,7 @@ enum error breakpoint_clear(struct cpu *cpu, uint64_t linear)
 bool breakpoint_is_at(struct vmx_cpu *vcpu)
 {
     gpa_t physical;
-    uint64_t base = exit_in_64bit_mode() ? 0 : vmcs_read(GUEST_CS_BASE);
-    return count && guest_translate(vcpu, GVA(base + vmcs_read(GUEST_RIP)), &physical) == 0 &&
+    return count && guest_translate(vcpu, GVA(guest_code_address()), &physical) == ERROR_NONE &&
            find_physical(physical.v);
 }
 

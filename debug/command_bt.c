@@ -1,18 +1,18 @@
 /* Who called whom: the guest by its frame pointers, Orlop by its own. */
 #include "base/bits.h"
-#include "base/x86/cr.h"
 #include "base/x86/msr.h"
 #include "base/x86/segment.h"
 #include "debug/commands.h"
 #include "kernel/backtrace.h"
 #include "lib/string.h"
+#include "vcpu/paging.h"
 
 #define U(x)         ((unsigned long long)(x))
 #define GUEST_FRAMES 64
 
 /* How wide a frame's words are, and where its stack lies. */
 struct stack {
-    unsigned bytes, unused_bits;
+    unsigned bytes, address_bits;
     uint64_t base, mask;
 };
 
@@ -20,15 +20,14 @@ static struct stack stack_of(struct cpu *cpu)
 {
     uint64_t cs = target_word(cpu, TARGET_cs_rights);
     if ((target_word(cpu, TARGET_efer) & EFER_LMA) && (cs & SEGMENT_L))
-        return (struct stack){8, target_word(cpu, TARGET_cr4) & CR4_LA57 ? 7 : 16, 0, UINT64_MAX};
+        return (struct stack){8, paging_linear_bits(target_word(cpu, TARGET_cr4)), 0, UINT64_MAX};
     unsigned bytes = cs & SEGMENT_DB ? 4 : 2;
-    return (struct stack){bytes, 0, target_word(cpu, TARGET_ss_base), BIT(8 * bytes) - 1};
+    return (struct stack){bytes, 64, target_word(cpu, TARGET_ss_base), BIT(8 * bytes) - 1};
 }
 
 static bool is_canonical(const struct stack *stack, uint64_t address)
 {
-    unsigned unused = stack->unused_bits;
-    return (uint64_t)((int64_t)(address << unused) >> unused) == address;
+    return sign_extend(address, stack->address_bits) == address;
 }
 
 static void guest(struct cpu *cpu)

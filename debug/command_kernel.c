@@ -4,10 +4,6 @@
 #include "debug/kernel_finder.h"
 #include "debug/target.h"
 
-/* With page-table isolation a program's tables are the page behind the kernel's, and map no more of
- * the kernel than its entry (Linux, arch/x86/mm/pti.c). */
-#define PTI_USER_TABLES 0x1000u
-
 static size_t read(void *cpu, uint64_t address, void *to, size_t bytes)
 {
     return target_read(cpu, TARGET_LINEAR, address, to, bytes);
@@ -18,9 +14,9 @@ static bool find(struct cpu *cpu, struct found_kernel *image)
     const struct kernel_memory memory = {read, cpu};
     uint64_t cr3 = target_word(cpu, TARGET_cr3);
     bool found = kernel_find(&memory, image);
-    if (found || !(cr3 & PTI_USER_TABLES))
+    if (found || !(cr3 & TARGET_CR3_PTI_USER))
         return found;
-    uint64_t before = target_set_cr3(cr3 & ~(uint64_t)PTI_USER_TABLES);
+    uint64_t before = target_set_cr3(cr3 & ~TARGET_CR3_PTI_USER);
     found = kernel_find(&memory, image);
     target_set_cr3(before);
     return found;

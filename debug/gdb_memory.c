@@ -6,7 +6,6 @@
 #include "lib/string.h"
 
 #define CHUNK_BYTES  512
-#define CR3_USER     BIT(12) /* Linux, arch/x86/entry/calling.h: PTI_USER_PGTABLE_BIT */
 #define TYPE_EXECUTE 0
 #define TYPE_WRITE   1
 #define TYPE_ACCESS  3
@@ -23,7 +22,8 @@ static enum target_space enter_space(struct cpu *cpu)
         return TARGET_PHYSICAL;
     if (space != GDB_SPACE_PRESENT) {
         uint64_t cr3 = target_word(cpu, TARGET_cr3);
-        target_set_cr3(space == GDB_SPACE_USER ? cr3 | CR3_USER : cr3 & ~CR3_USER);
+        target_set_cr3(space == GDB_SPACE_USER ? cr3 | TARGET_CR3_PTI_USER
+                                               : cr3 & ~TARGET_CR3_PTI_USER);
     }
     return TARGET_LINEAR;
 }
@@ -123,7 +123,7 @@ static enum error set_breakpoint(uint64_t linear)
     struct cpu *cpu = gdb_cpu();
     if (enter_space(cpu) == TARGET_LINEAR && breakpoint_set(cpu, linear) == ERROR_NONE)
         return ERROR_NONE;
-    target_set_cr3(target_word(cpu, TARGET_cr3) & ~CR3_USER);
+    target_set_cr3(target_word(cpu, TARGET_cr3) & ~TARGET_CR3_PTI_USER);
     return breakpoint_set(cpu, linear);
 }
 

@@ -10,7 +10,6 @@
 #include "lib/string.h"
 
 #define SAY_BYTES 256
-#define CTRL_C    0x03
 
 static struct cpu *current;
 static struct line line;

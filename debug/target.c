@@ -104,8 +104,6 @@ static uint64_t read_cr(unsigned number)
     return value;
 }
 
-static bool is_long_code(void) { return exit_in_64bit_mode(); }
-
 static bool read_row(struct vmx_cpu *vcpu, const struct row *row, const uint8_t *fpu,
                      struct target_value *value)
 {
@@ -117,7 +115,7 @@ static bool read_row(struct vmx_cpu *vcpu, const struct row *row, const uint8_t 
     case FIELD:
         return vmcs_read_checked(row->which, &value->low);
     case LINEAR_RIP:
-        value->low = vmcs_read(GUEST_RIP) + (is_long_code() ? 0 : vmcs_read(GUEST_CS_BASE));
+        value->low = guest_code_address();
         return true;
     case CR:
         value->low = read_cr(row->which);
@@ -264,7 +262,7 @@ static enum error write_row(struct vmx_cpu *vcpu, const struct row *row,
     case FIELD:
         return write_field(row->which, value->low);
     case LINEAR_RIP:
-        vmcs_write(GUEST_RIP, value->low - (is_long_code() ? 0 : vmcs_read(GUEST_CS_BASE)));
+        vmcs_write(GUEST_RIP, value->low - (exit_in_64bit_mode() ? 0 : vmcs_read(GUEST_CS_BASE)));
         return ERROR_NONE;
     case CR:
         return write_cr(vcpu, row->which, value->low);
@@ -306,7 +304,7 @@ struct copy {
     uint64_t address;
     uint8_t *bytes;
     size_t count, done;
-    bool write, refused;
+    bool write;
 };
 
 /* The walk reads CR3 from the VMCS; for a moment that holds the other one. */
@@ -392,14 +390,14 @@ static size_t copy_on(struct copy *copy)
 size_t target_read(struct cpu *cpu, enum target_space space, uint64_t address, void *to,
                    size_t bytes)
 {
-    struct copy copy = {cpu, space, address, to, bytes, 0, false, false};
+    struct copy copy = {cpu, space, address, to, bytes, 0, false};
     return copy_on(&copy);
 }
 
 size_t target_write(struct cpu *cpu, enum target_space space, uint64_t address, const void *from,
                     size_t bytes)
 {
-    struct copy copy = {cpu, space, address, (uint8_t *)from, bytes, 0, true, false};
+    struct copy copy = {cpu, space, address, (uint8_t *)from, bytes, 0, true};
     return copy_on(&copy);
 }
 

@@ -180,6 +180,11 @@ MUST_CHECK bool target_translate(struct cpu *cpu, uint64_t linear, gpa_t *physic
  * was set before. */
 uint64_t target_set_cr3(uint64_t cr3);
 
+/* Of Linux's page-table isolation: a program's tables are the page behind the kernel's, and map no
+ * more of the kernel than its entry (arch/x86/mm/pti.c, PTI_USER_PGTABLE_BIT in
+ * arch/x86/entry/calling.h). */
+#define TARGET_CR3_PTI_USER BIT(12)
+
 /* "64-bit, CPL 0", "real mode, halted", "wait-for-SIPI". */
 void target_mode(struct cpu *cpu, char *text, size_t size);
 

@@ -129,7 +129,7 @@ void host_audit(const struct table_memory *memory, hpa_t root, const struct host
                 struct host_audit *audit)
 {
     for (uint64_t at = 0; !(at >> ADDRESS_BITS) && audit->violations < HOST_AUDIT_MAX;) {
-        uint64_t address = (uint64_t)((int64_t)(at << (64 - ADDRESS_BITS)) >> (64 - ADDRESS_BITS));
+        uint64_t address = sign_extend(at, ADDRESS_BITS);
         struct walk walk = walk_lookup(&table_format_x86_64, memory, root, address);
         walk.level += !walk.slot; /* the entry that names the table, not the table */
         if (walk.mapped || !walk.slot)

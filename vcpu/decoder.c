@@ -127,7 +127,7 @@ static uint64_t immediate_read(struct decoder_cursor *cursor, unsigned operand_b
     uint64_t value = 0;
     for (unsigned i = 0; i < bytes; i++)
         value |= (uint64_t)decoder_cursor_next(cursor) << 8 * i;
-    return decoder_sign_extend(value, bytes);
+    return sign_extend(value, 8 * bytes);
 }
 
 static void sizes_set(struct decoded *decoded, const struct form *form,

@@ -31,10 +31,3 @@ uint8_t decoder_prefixes_read(struct decoder_cursor *cursor, struct decoder_pref
 /* Sizes in bytes that mode and prefixes make. */
 unsigned decoder_operand_size(const struct decoder_prefixes *prefixes, enum decoder_mode mode);
 unsigned decoder_address_size(const struct decoder_prefixes *prefixes, enum decoder_mode mode);
-
-/* The low `bytes` (1 to 8) of `value`, extended by their sign. */
-static inline uint64_t decoder_sign_extend(uint64_t value, unsigned bytes)
-{
-    unsigned unused = 64 - 8 * (bytes ? bytes : 8); /* 0 bytes do not occur */
-    return (uint64_t)((int64_t)(value << unused) >> unused);
-}

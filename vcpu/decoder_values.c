@@ -10,7 +10,7 @@ uint64_t decoder_loaded_value(const struct decoded *decoded, uint64_t before, ui
 {
     uint64_t value = low_bytes(memory, decoded->memory_bytes);
     if (decoded->kind == DECODER_LOAD_SIGN)
-        value = decoder_sign_extend(value, decoded->memory_bytes);
+        value = sign_extend(value, 8 * decoded->memory_bytes);
     value = low_bytes(value, decoded->register_bytes);
     if (decoded->register_bytes >= 4)
         return value;

@@ -145,8 +145,7 @@ bool paging_walk(const struct paging *p, const struct physical_memory *memory, u
 
 bool paging_is_linear(const struct paging *p, uint64_t linear)
 {
-    unsigned unused = p->cr4 & CR4_LA57 ? 7 : 16;
     if (!(p->efer & EFER_LMA))
         return linear <= UINT32_MAX;
-    return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
+    return sign_extend(linear, paging_linear_bits(p->cr4)) == linear;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/types.h"
+#include "base/x86/cr.h"
 #include "base/x86/exceptions.h"
 
 /* The registers that decide. The PDPTEs count in PAE paging alone, which has them as registers. */
@@ -56,6 +57,9 @@ enum paging_outcome {
 /* With CR0.PG = 1. Nothing is changed. */
 enum paging_outcome paging_look(const struct paging *paging, const struct physical_memory *memory,
                                 uint64_t linear, struct paging_way *way);
+
+/* How many bits a linear address has in 64-bit mode. */
+static inline unsigned paging_linear_bits(uint64_t cr4) { return cr4 & CR4_LA57 ? 57 : 48; }
 
 /* Whether a linear address is one at all: canonical in IA-32e mode, of 32 bits else. */
 bool paging_is_linear(const struct paging *paging, uint64_t linear);

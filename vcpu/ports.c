@@ -88,12 +88,6 @@ void ports_write(const struct port_table *table, uint16_t port, unsigned bytes, 
     }
 }
 
-static bool is_canonical(uint64_t linear, unsigned bits)
-{
-    unsigned unused = 64 - bits;
-    return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
-}
-
 /* SDM vol. 3A, 5.3 "Limit Checking", 5.5 "Privilege Levels" (types: 5.4 "Type Checking"). */
 static bool segment_lets(const struct string_operand *o)
 {
@@ -111,8 +105,9 @@ static bool segment_lets(const struct string_operand *o)
 
 unsigned string_operand_fault(const struct string_operand *o)
 {
-    bool lets = o->in_64bit_mode ? is_canonical(o->linear, o->linear_bits) &&
-                                       is_canonical(o->linear + o->bytes - 1, o->linear_bits)
+    uint64_t last = o->linear + o->bytes - 1;
+    bool lets = o->in_64bit_mode ? sign_extend(o->linear, o->linear_bits) == o->linear &&
+                                       sign_extend(last, o->linear_bits) == last
                                  : segment_lets(o);
     if (!lets)
         return o->stack && !o->in_64bit_mode ? EXCEPTION_SS : EXCEPTION_GP;

@@ -58,11 +58,7 @@ CHECK(in_flags) { return !(value & ~vmx_capability_at(v->now->caps, (uint16_t)ar
 /* `argument` low bits are 0, and none is beyond the physical addresses. */
 CHECK(address) { return !(value & (BIT(argument) - 1)) && address_fits(v, value); }
 
-CHECK(canonical)
-{
-    unsigned shift = 64 - linear_bits(v);
-    return (uint64_t)((int64_t)(value << shift) >> shift) == value;
-}
+CHECK(canonical) { return sign_extend(value, linear_bits(v)) == value; }
 
 CHECK(cr3_targets) { return value <= bits_get(v->now->caps->misc, VMX_MISC_CR3_TARGETS_MASK); }
 

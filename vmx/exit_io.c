@@ -106,7 +106,7 @@ static struct string_operand read_operand(const struct vmx_cpu *vcpu, uint64_t a
         .write = in,
         .stack = segment == TASK_SS,
         .in_64bit_mode = exit_in_64bit_mode(),
-        .linear_bits = vmcs_read(GUEST_CR4) & CR4_LA57 ? 57 : 48,
+        .linear_bits = paging_linear_bits(vmcs_read(GUEST_CR4)),
         .aligned_only = checks && (vmcs_read(GUEST_CR0) & CR0_AM),
     };
 }

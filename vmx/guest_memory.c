@@ -3,9 +3,9 @@
 #include "base/bits.h"
 #include "base/hw.h"
 #include "base/x86/cr.h"
-#include "base/x86/segment.h"
 #include "base/x86/eflags.h"
 #include "base/x86/msr.h"
+#include "base/x86/segment.h"
 #include "mm/guest_access.h"
 #include "vmx/exit.h"
 #include "vmx/machine.h"
@@ -109,8 +109,7 @@ enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *phys
 
 static bool is_canonical(uint64_t linear)
 {
-    unsigned unused = 64 - (vmcs_read(GUEST_CR4) & CR4_LA57 ? 57 : 48);
-    return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
+    return sign_extend(linear, paging_linear_bits(vmcs_read(GUEST_CR4))) == linear;
 }
 
 enum error guest_translate_for_kernel(const struct vmx_cpu *vcpu, gva_t linear, bool write,

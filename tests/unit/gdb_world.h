@@ -189,12 +189,13 @@ void port_write_raw(const char *bytes, size_t length)
 
 /* ---- vmx/ ---- */
 
-bool exit_in_64bit_mode(void) { return true; }
+uint64_t guest_code_address(void) { return vmcs_read(GUEST_RIP); }
 enum error guest_translate(const struct vmx_cpu *vcpu, gva_t linear, gpa_t *physical)
 {
     (void)vcpu;
     return target_translate(percpu_get(0), linear.v, physical) ? ERROR_NONE : ERROR_NOT_FOUND;
 }
+
 void vmx_field_failed(uint32_t encoding) { panic("field %x", encoding); }
 
 /* ---- */
