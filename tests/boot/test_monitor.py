@@ -198,7 +198,7 @@ def stop_at_random(talk, count):
 @pytest.mark.parametrize("guest, fields", [
     ("sipis", {"cpus": 2, "options": "debug=com2 sipi=wfs", "timeout": 300}),
     ("events", {"timeout": 300}),
-    ("canary", {"cpus": 2, "timeout": 300}),
+    pytest.param("canary", {"cpus": 2, "timeout": 300}, marks=pytest.mark.long),
 ])
 @pytest.mark.skipif(OLD_BOCHS, reason="it takes too long in Bochs 2.7")
 def test_a_guest_passes_while_it_is_stopped_at_random(tmp_path, guest, fields):
