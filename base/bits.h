@@ -20,7 +20,7 @@ static inline uint64_t bits_get(uint64_t value, uint64_t mask)
  * canonical where this is the address itself. */
 static inline uint64_t sign_extend(uint64_t value, unsigned bits)
 {
-    unsigned unused = 64 - bits;
+    unsigned unused = (64 - bits) % 64; /* 0 bits do not occur */
     return (uint64_t)((int64_t)(value << unused) >> unused);
 }
 
