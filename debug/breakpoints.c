@@ -57,6 +57,12 @@ static bool plant(struct cpu *cpu, gpa_t physical)
            target_read(cpu, TARGET_PHYSICAL, physical.v, &byte, 1) == 1 && byte == INT3;
 }
 
+static void keep_planted(struct cpu *cpu, struct breakpoint *one, uint8_t *byte)
+{
+    one->before = *byte;
+    (void)plant(cpu, one->physical);
+}
+
 enum error breakpoint_set(struct cpu *cpu, uint64_t linear)
 {
     struct breakpoint one = {.linear = linear, .on = true}, *place = find_free();
@@ -98,6 +104,27 @@ bool breakpoint_is_at(struct vmx_cpu *vcpu)
            find_physical(physical.v);
 }
 
+static gpa_t passed;
+
+bool breakpoint_pass_begin(struct vmx_cpu *vcpu)
+{
+    uint64_t linear = guest_code_address();
+    if (find_linear(linear) || guest_translate(vcpu, GVA(linear), &passed) != ERROR_NONE)
+        return false;
+    const struct breakpoint *one = find_physical(passed.v);
+    return one && target_write(vcpu->cpu, TARGET_PHYSICAL, passed.v, &one->before, 1) == 1;
+}
+
+void breakpoint_pass_end(struct vmx_cpu *vcpu)
+{
+    uint8_t now;
+    if (target_read(vcpu->cpu, TARGET_PHYSICAL, passed.v, &now, 1) < 1)
+        return;
+    for (unsigned i = 0; i < BREAKPOINTS_MAX; i++)
+        if (breakpoints[i].on && breakpoints[i].physical.v == passed.v)
+            keep_planted(vcpu->cpu, &breakpoints[i], &now);
+}
+
 /* Calls `touch` for each breakpoint in the bytes, with its place in them. */
 static void for_each_in(struct cpu *cpu, enum target_space space, uint64_t address, uint8_t *bytes,
                         size_t length,
@@ -129,12 +156,6 @@ size_t breakpoint_read(struct cpu *cpu, enum target_space space, uint64_t addres
     size_t done = target_read(cpu, space, address, to, bytes);
     for_each_in(cpu, space, address, to, done, show_before);
     return done;
-}
-
-static void keep_planted(struct cpu *cpu, struct breakpoint *one, uint8_t *byte)
-{
-    one->before = *byte;
-    (void)plant(cpu, one->physical);
 }
 
 size_t breakpoint_write(struct cpu *cpu, enum target_space space, uint64_t address,

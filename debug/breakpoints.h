@@ -1,7 +1,8 @@
 /* Breakpoints in the guest. Those of software are an INT3 in the guest's memory, at the physical
- * address where the linear one led when it was set: whoever executes that byte stops, and who reads
- * it here sees what was there before. Those of the processor are its debug registers, the same on
- * all CPUs. All but breakpoint_is_at() with all CPUs standing still, on the holder of the stop. */
+ * address where the linear one led when it was set: who executes that byte at that linear address
+ * stops, and who reads it here sees what was there before. Those of the processor are its debug
+ * registers, the same on all CPUs. All but breakpoint_is_at() with all CPUs standing still, on the
+ * holder of the stop. */
 #pragma once
 
 #include "debug/target.h"
@@ -18,6 +19,12 @@ MUST_CHECK enum error breakpoint_clear(struct cpu *cpu, uint64_t linear);
 
 /* Is the guest on this CPU, which is the caller's, at one of them? machine.debug.owns_int3. */
 bool breakpoint_is_at(struct vmx_cpu *vcpu);
+
+/* The INT3 that this CPU has met lies there for another linear address, as in a page of a library
+ * that several programs have: nobody asked to stop here. Where that is so the guest's byte is put
+ * back until breakpoint_pass_end(), and true; all CPUs stand still in between, or are this one. */
+bool breakpoint_pass_begin(struct vmx_cpu *vcpu);
+void breakpoint_pass_end(struct vmx_cpu *vcpu);
 
 /* target_read() and target_write() as if there were no INT3. */
 size_t breakpoint_read(struct cpu *cpu, enum target_space space, uint64_t address, void *to,

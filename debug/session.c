@@ -32,10 +32,14 @@ static uint32_t guest_cpus;
 static uint32_t stop_at;
 
 /* How the guest is to go on. */
-static struct {
+static struct going {
     bool decided, step, alone;
     struct cpu *cpu; /* the one that steps or runs alone */
 } going;
+
+/* An INT3 that is nobody's breakpoint at this linear address is stepped over untold. */
+static bool passing;
+static struct going passing_from;
 static uint64_t steps_left;
 static bool stepping_alone; /* the step has just been armed: what is typed meanwhile can wait */
 static bool in_new_steps;
@@ -278,6 +282,27 @@ static bool begin(struct vmx_cpu *vcpu)
     return stopped.why != DEBUG_NOTHING;
 }
 
+static bool begin_pass(struct vmx_cpu *vcpu)
+{
+    if (stopped.why != DEBUG_INT3 || !breakpoint_pass_begin(vcpu))
+        return false;
+    passing = true;
+    passing_from = going;
+    going = (struct going){.decided = true, .step = true, .alone = true, .cpu = vcpu->cpu};
+    return true;
+}
+
+/* False: there is something to tell, a step that was asked for or what else came meanwhile. */
+static bool end_pass(struct vmx_cpu *vcpu)
+{
+    if (!passing)
+        return false;
+    passing = false;
+    breakpoint_pass_end(vcpu);
+    going = passing_from;
+    return stopped.why == DEBUG_STEP && !(going.step && going.cpu == vcpu->cpu);
+}
+
 static void attend(struct vmx_cpu *vcpu)
 {
     if (vcpu->debug_why == DEBUG_NOTHING || !begin(vcpu))
@@ -289,6 +314,10 @@ static void attend(struct vmx_cpu *vcpu)
     if (stopped.why == DEBUG_ENTRY_FAILURE)
         vmx_relaunch(vcpu);
     step_cancel(vcpu);
+    if (end_pass(vcpu) || begin_pass(vcpu)) {
+        go_on(vcpu);
+        return;
+    }
     if (stopped.why == DEBUG_STEP) {
         cost.steps++;
         cost.steps_ticks = hw_rdtsc() - cost.steps_since;
