@@ -24,8 +24,12 @@ static void cpus(struct arguments *arguments)
             say("%s\n", states[cpu->state]);
             continue;
         }
+        struct target_value rip = {0, 0};
         target_mode(cpu, mode, sizeof(mode));
-        say("%s, rip %016llx\n", mode, U(target_word(cpu, TARGET_rip)));
+        if (target_get(cpu, TARGET_rip, 1, &rip))
+            say("%s, rip %016llx\n", mode, U(rip.low));
+        else
+            say("%s\n", mode);
     }
 }
 

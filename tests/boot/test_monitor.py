@@ -52,7 +52,7 @@ def test_before_the_first_instruction(tmp_path):
         assert not any("realmode:" in line for line in talk.watch.lines)
         shown = "\n".join(ask(talk, "regs"))
         assert "rdx 0000000000000080" in shown and "rsp 0000000000007c00" in shown
-        assert ask(talk, "regs rdi=0x1234+1") == [""] or True
+        assert ask(talk, "regs rdi=0x1234+1") == []
         assert "rdi 0000000000001235" in "\n".join(ask(talk, "regs"))
         assert "no register" in ask(talk, "regs rex=1")[0]
         assert "there is no command" in ask(talk, "reggs")[0]
@@ -84,6 +84,41 @@ def test_cpus_that_no_interrupt_reaches(tmp_path, cpus):
             go_on(talk)
         stop(talk)
         ask(talk, "regs rbx=0x6e6f6f67")
+        go_on(talk)
+        talk.finish()
+
+
+@KEEPS_HLT
+def test_a_cpu_that_does_not_stop_is_named(tmp_path):
+    """Its local APIC is off, so that it takes no NMI; a stop does not wait for it longer than it says."""
+    with Talk(machine("deaf", cpus=2, elf="lose_nmis.elf"), tmp_path) as talk:
+        talk.debug.expect("cpu0: hypercall")
+        talk.debug.expect_exact("cpu0> ")
+        go_on(talk)
+        talk.wait_for("standstill: ready")
+        stop(talk)
+        assert ask(talk, "msr apic_base=0xfee00000 1") == []
+        go_on(talk)
+        talk.debug.send("\x03")
+        talk.debug.expect_exact("cpu1 does not stop: its guest may have switched the local APIC off")
+        talk.debug.expect_exact("cpu0> ")
+        assert ask(talk, "cpus")[1] == " cpu1 apic 1: does not stop"
+        for command in ("regs 1", "msr efer 1", "vmcs rip 1", "walk 0x7c00 1"):
+            assert "cpu1" in "\n".join(ask(talk, command))
+        ask(talk, "regs rbx=0x6e6f6f67")
+        go_on(talk)
+        talk.finish()
+
+
+def test_without_a_timer_no_key_is_promised(tmp_path):
+    row = machine("no-timer", "realmode", elf="no_timer.elf", expect=[
+        "debug: this CPU has no VMX preemption timer: no key breaks in; stop=, ", "^realmode PASS"],
+        options="debug=com2 stop=launch panic=0x8009")
+    with Talk(row, tmp_path) as talk:
+        talk.debug.expect(r"cpu0: launch, real mode, rip 0000000000007c00\r\ncpu0> ")
+        ask(talk, "regs")
+        go_on(talk)
+        talk.debug.expect(r"cpu0: panic, real mode, rip 0000000000008009\r\ncpu0> ")
         go_on(talk)
         talk.finish()
 

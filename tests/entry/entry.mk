@@ -3,12 +3,13 @@
 #   entry_rules    breaks each rule in turn, and starts no guest
 #   entry_broken   breaks one field, where the options say so
 #   entry_checked  the same, and checks each entry before it is made
-# And three more:
+# And more:
 #   lose_nmis      an NMI of Orlop's to a local APIC that is off is lost
+#   no_timer       a processor without the VMX preemption timer
 #   check_init     machine checks around INIT
 #   debug_always   a debugger at work all the time
 ENTRY_BUILDS := $(addprefix $(B)/,entry_rules.elf entry_broken.elf entry_checked.elf \
-    lose_nmis.elf check_init.elf debug_always.elf)
+    lose_nmis.elf no_timer.elf check_init.elf debug_always.elf)
 entry_objects = $(1:%=$(O)/tests/entry/%.o)
 ENTRY_WRAPS_BROKEN := debug_fault_set debug_fault_after_launch
 $(B)/entry_rules.elf: $(call entry_objects,try_rules try_entry.asm)
@@ -19,6 +20,8 @@ $(B)/entry_checked.elf: $(call entry_objects,break_entry check_always)
 $(B)/entry_checked.elf: WRAPS := $(ENTRY_WRAPS_BROKEN) vmx_attend vmx_handle_exit
 $(B)/lose_nmis.elf: $(call entry_objects,lose_nmis)
 $(B)/lose_nmis.elf: WRAPS := hw_wrmsr_safe apic_send
+$(B)/no_timer.elf: $(call entry_objects,no_timer)
+$(B)/no_timer.elf: WRAPS := vmx_read_capabilities
 $(B)/check_init.elf: $(call entry_objects,check_init)
 $(B)/check_init.elf: WRAPS := event_take vmx_idle
 $(B)/debug_always.elf: $(call entry_objects,debug_always)
