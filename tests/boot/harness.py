@@ -159,15 +159,18 @@ def patience(emulator_version):
 
 
 def load_cases(path):
-    """The rows of a matrix; a row may name `cpus = [1, 2]`, and then stands for one boot each."""
+    """The rows of a matrix; a row may name `cpus = [1, 2]`, and then stands for one boot each; those
+    of `long_cpus` too, which are long."""
     table = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     cases = []
     for row in table["case"]:
-        counts = row.pop("cpus", 1)
-        for cpus in counts if isinstance(counts, list) else [counts]:
+        counts, more = row.pop("cpus", 1), row.pop("long_cpus", [])
+        for cpus in [*counts, *more] if isinstance(counts, list) else [counts]:
             fields = dict(row, cpus=cpus)
             if isinstance(counts, list):
                 fields["name"] = f"{row['name']}-{cpus}cpu"
+            if cpus in more:
+                fields["tags"] = [*row.get("tags", []), "long"]
             cases.append(Case(**_fill(fields, cpus)))
     names = [case.name for case in cases]
     doubled = {name for name in names if names.count(name) > 1}

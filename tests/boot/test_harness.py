@@ -202,6 +202,14 @@ def test_a_row_stands_for_one_boot_a_number_of_cpus(tmp_path):
     assert [(one.name, one.cpus) for one in cases] == [("smp-2cpu", 2), ("smp-4cpu", 4)]
     assert cases[1].expect == ["cpus=4 last=3"]
     assert cases[1].also == ["cpu0 up", "cpu1 up", "cpu2 up", "cpu3 up"]
+    cases = load_cases(_matrix(tmp_path, """
+        [[case]]
+        name = "smp"
+        cpus = [2]
+        long_cpus = [4]
+        expect = ['x']
+        end = "poweroff" """))
+    assert [(one.name, one.tags) for one in cases] == [("smp-2cpu", []), ("smp-4cpu", ["long"])]
 
 
 @pytest.mark.parametrize("row", [

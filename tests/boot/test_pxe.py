@@ -107,6 +107,7 @@ def own_network():
     assert (BUILD / "pxe").is_dir(), "build/pxe is missing: run `make pxe`"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("own_network")
 def test_dnsmasq_as_documented_boots_a_machine(tmp_path):
     status, output = boot_with_dnsmasq(tmp_path, DOCUMENT)

@@ -332,6 +332,7 @@ def test_what_python_packs_orlop_unpacks(unlzma, make):
         assert unlzma(stream[:len(stream) // 2], len(data)) is None
 
 
+@pytest.mark.long
 def test_two_builds_of_orlop_are_identical():
     assert check_image.build_twice(ROOT) == []
 
