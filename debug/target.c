@@ -195,7 +195,7 @@ static bool get_reset(struct vmx_cpu *vcpu, struct access *access)
 
 bool target_get(struct cpu *cpu, unsigned first, unsigned count, struct target_value *values)
 {
-    struct access access = {cpu, first, count, values, ERROR_NONE};
+    struct access access = {.cpu = cpu, .first = first, .count = count, .values = values};
     if (cpu->state == CPU_WAIT_FOR_SIPI)
         return get_reset(cpu->vcpu, &access);
     return stop_run_on(cpu, get_here, &access) && access.error == ERROR_NONE;
