@@ -50,13 +50,38 @@ static void close_window(const struct window *window)
 
 static uint64_t to_page_end(uint64_t address) { return PAGE_SIZE - (address & PAGE_MASK); }
 
+typedef volatile uint16_t __attribute__((aligned(1), may_alias)) any_u16;
+typedef volatile uint32_t __attribute__((aligned(1), may_alias)) any_u32;
+typedef volatile uint64_t __attribute__((aligned(1), may_alias)) any_u64;
+
+/* What may be a device's register is touched once, in its own width: a read may change it. */
+static void copy(uint8_t *to, const uint8_t *from, uint64_t bytes)
+{
+    switch (bytes) {
+    case 1:
+        *(volatile uint8_t *)to = *(const volatile uint8_t *)from;
+        break;
+    case 2:
+        *(any_u16 *)to = *(const any_u16 *)from;
+        break;
+    case 4:
+        *(any_u32 *)to = *(const any_u32 *)from;
+        break;
+    case 8:
+        *(any_u64 *)to = *(const any_u64 *)from;
+        break;
+    default:
+        memmove(to, from, bytes);
+    }
+}
+
 enum error guest_read(const struct window *window, void *to, gpa_t from, uint64_t bytes)
 {
     if (!allowed(from.v, bytes))
         return ERROR_RANGE;
     for (uint64_t done = 0, step; done < bytes; done += step) {
         step = min_u64(bytes - done, to_page_end(from.v + done));
-        memcpy((uint8_t *)to + done, open_window(window, from.v + done), step);
+        copy((uint8_t *)to + done, open_window(window, from.v + done), step);
     }
     close_window(window);
     return ERROR_NONE;
@@ -68,7 +93,7 @@ enum error guest_write(const struct window *window, gpa_t to, const void *from, 
         return ERROR_RANGE;
     for (uint64_t done = 0, step; done < bytes; done += step) {
         step = min_u64(bytes - done, to_page_end(to.v + done));
-        memcpy(open_window(window, to.v + done), (const uint8_t *)from + done, step);
+        copy(open_window(window, to.v + done), (const uint8_t *)from + done, step);
     }
     close_window(window);
     return ERROR_NONE;
@@ -106,7 +131,7 @@ enum error guest_move(const struct window windows[2], gpa_t to, gpa_t from, uint
         uint64_t offset = downwards ? left - step : done;
         uint8_t *target = open_window(&windows[0], to.v + offset);
         const uint8_t *source = open_window(&windows[1], from.v + offset);
-        memmove(target, source, step);
+        copy(target, source, step);
     }
     close_window(&windows[0]);
     close_window(&windows[1]);

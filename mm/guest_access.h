@@ -20,8 +20,9 @@ void guest_access_forbid(hpa_t base, hpa_t end, unsigned physical_bits, bool nx)
 /* The windows of the CPU in slot `number`. Its slot's tables exist. */
 void guest_access_open_windows(struct window *windows, uint32_t number);
 
-/* Copy `bytes` from or to guest memory; any alignment, any length. ERROR_RANGE, and
- * nothing copied, where the range wraps or meets Orlop's own. On the window's CPU, root mode. */
+/* Copy `bytes` from or to guest memory; any alignment, any length. Within a page 1, 2, 4 or 8 are
+ * one access, as a device's register wants it. ERROR_RANGE, and nothing copied, where the range
+ * wraps or meets Orlop's own. On the window's CPU, root mode. */
 MUST_CHECK enum error guest_read(const struct window *window, void *to, gpa_t from, uint64_t bytes);
 MUST_CHECK enum error guest_write(const struct window *window, gpa_t to, const void *from,
                                   uint64_t bytes);
