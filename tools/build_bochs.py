@@ -37,9 +37,13 @@ CHANGES = [
      "  BX_CPU_THIS_PTR in_vmx_guest = true;\n  handleInterruptMaskChange();\n",
      "a guest that is entered with IF=0 must exit at an interrupt, where that is asked for"),
     ("cpu/mwait.cc", "  bx_pc_system.invlpg(paddr);\n\n  BX_CPU_THIS_PTR monitor.arm(paddr, (",
-     "  bx_pc_system.invlpg(get_laddr(i->seg(), eaddr));\n\n"
+     "  for (unsigned n = 0; n < BX_SMP_PROCESSORS; n++) {\n"
+     "    BX_CPU(n)->invalidate_stack_cache();\n"
+     "    BX_CPU(n)->DTLB.get_entry_of(get_laddr(i->seg(), eaddr))->invalidate();\n"
+     "  }\n\n"
      "  BX_CPU_THIS_PTR monitor.arm(paddr, (",
-     "a CPU in MWAIT must see a store of one that has the page in its TLB: by its linear address"),
+     "a CPU in MWAIT must see a store of one that has the page in its TLB, by its linear address; and "
+     "the rest of a TLB must stay, or eight CPUs that idle take their time to fill it"),
     ("cpu/event.cc", "#endif\n      BX_CPU_THIS_PTR activity_state = BX_ACTIVITY_STATE_ACTIVE;\n"
      "      BX_CPU_THIS_PTR inhibit_mask",
      "#endif\n      if (! (BX_CPU_THIS_PTR in_vmx_guest && BX_CPU_THIS_PTR vmcs.pin_vmexec_ctrls.NMI_EXITING() &&\n"
@@ -47,7 +51,8 @@ CHANGES = [
      "          BX_CPU_THIS_PTR activity_state == BX_ACTIVITY_STATE_HLT))\n"
      "        BX_CPU_THIS_PTR activity_state = BX_ACTIVITY_STATE_ACTIVE;\n"
      "      BX_CPU_THIS_PTR inhibit_mask",
-     "an NMI that exits finds a CPU in HLT, and the exit says so: SDM vol. 3C, 28.1"),
+     "an NMI that exits finds a CPU in HLT, and the exit says so: SDM vol. 3C, 28.1 "
+     "\"Architectural State Before a VM Exit\""),
 ]
 
 
