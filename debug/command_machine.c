@@ -148,7 +148,7 @@ static void inject(struct arguments *arguments)
     if (vector > 255)
         say("there is no vector %s: write 0 to 255, or nmi\n", arguments->words[0]);
     else if (vector == EXCEPTION_NMI)
-        percpu_guest_nmi(cpu);
+        ((struct vmx_cpu *)cpu->vcpu)->nmi_pending = 1; /* the guest's, whatever stop=nmi says */
     else if (vector >= EXCEPTION_VECTORS && !apic_send(cpu->apic_id, APIC_IPI_FIXED, vector))
         say("the local APIC of cpu%u is off: no interrupt can be sent\n", this_cpu()->number);
     else if (vector < EXCEPTION_VECTORS && ask_cpu(cpu, inject_here, &injection) &&

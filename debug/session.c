@@ -30,6 +30,7 @@ static bool in_session, gdb_talks;
 static bool watched; /* the port is the guest's: console=watched */
 static uint32_t guest_cpus;
 static uint32_t stop_at;
+static uint64_t answered; /* an NMI that came in a generation before this has had its session */
 
 /* How the guest is to go on. */
 static struct going {
@@ -273,7 +274,10 @@ static bool begin(struct vmx_cpu *vcpu)
         uint64_t asked = hw_rdtsc();
         (void)!stop_all(STOP_WORK, STOP_BOUND_US);
         cost.stop = hw_rdtsc() - asked;
-        quiet_the_others(self);
+        if (vcpu->debug_why == DEBUG_NMI && self->nmi_generation < answered)
+            vcpu->debug_why = DEBUG_NOTHING; /* of one button that is wired to several CPUs */
+        if (vcpu->debug_why != DEBUG_NOTHING)
+            quiet_the_others(self);
     }
     stopped = (struct session_stop){vcpu->debug_why, vcpu->debug_detail, self};
     vcpu->debug_why = DEBUG_NOTHING;
@@ -328,6 +332,7 @@ static void attend(struct vmx_cpu *vcpu)
         steps_left = 0;
         monitor_set_cpu(vcpu->cpu);
         converse();
+        answered = stop_generation() + 1;
     }
     vcpu->started_us = time_us(); /* an INIT that was held since before a SIPI comes now */
     go_on(vcpu);

@@ -3,6 +3,7 @@
 #include "base/hw.h"
 #include "base/x86/msr.h"
 #include "kernel/descriptors.h"
+#include "kernel/stop.h"
 #include "lib/string.h"
 
 /* A TSS descriptor takes two entries (SDM vol. 3A, 8.2.3 "TSS Descriptor in 64-bit mode"): type 9,
@@ -81,6 +82,7 @@ void percpu_enter_slot(uint32_t number, uint32_t apic_id)
 
 void percpu_nmi_taken(struct cpu *cpu)
 {
+    cpu->nmi_generation = stop_generation();
     if (!__atomic_exchange_n(&cpu->kicked, 0, __ATOMIC_SEQ_CST)) {
         percpu_guest_nmi(cpu);
         return;

@@ -51,6 +51,7 @@ struct cpu {
     volatile uint32_t state;  /* enum percpu_state */
     volatile uint32_t kicked; /* an NMI of ours is on its way: kernel/stop.c */
     volatile uint64_t stopped_generation;
+    volatile uint64_t nmi_generation; /* of the stops, when an NMI came last */
     volatile uint32_t panicking;
     void (*errand)(void *argument); /* while it stands still: kernel/stop.h */
     void *errand_argument;

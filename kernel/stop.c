@@ -42,6 +42,8 @@ static bool in_force(void)
     return panicking || (__atomic_load_n(&generation, __ATOMIC_SEQ_CST) & 1);
 }
 
+uint64_t stop_generation(void) { return __atomic_load_n(&generation, __ATOMIC_SEQ_CST); }
+
 bool stop_has_stopped(const struct cpu *cpu)
 {
     uint32_t state = __atomic_load_n(&cpu->state, __ATOMIC_SEQ_CST);

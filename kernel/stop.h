@@ -43,6 +43,9 @@ void stop_hand_over(struct cpu *to);
 /* One of the CPUs that did not acknowledge the last stop_all(). */
 uint32_t stop_running_cpu(void);
 
+/* Counts the stops: odd while one is in force, even between two. */
+uint64_t stop_generation(void);
+
 /* Has this CPU acknowledged the present stop, or does it count as stopped? */
 bool stop_has_stopped(const struct cpu *cpu);
 

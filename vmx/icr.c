@@ -101,6 +101,7 @@ static void put_mail(struct vmx_cpu *target, const struct icr_message *message)
 static void post(struct vmx_cpu *sender, struct vmx_cpu *target, const struct icr_message *message)
 {
     if (message->kind == ICR_NMI) {
+        target->cpu->nmi_generation = stop_generation();
         percpu_guest_nmi(target->cpu);
     } else {
         put_mail(target, message);

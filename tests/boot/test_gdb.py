@@ -184,6 +184,32 @@ def test_each_write_is_caught_once(tmp_path):
         talk.finish()
 
 
+def test_several_cpus_meet_one_breakpoint(tmp_path):
+    """At once: one of them tells. When it is gone they go on from where they were, and the steps of
+    the first, while the others run, come to their end."""
+    row = machine("together", cpus=3, modules=["together.bin=realmode"],
+                  expect=["^together PASS"])
+    with Talk(row, tmp_path) as talk:
+        talk.wait_for("together: handled 4")
+        with Gdb(talk) as gdb:
+            gdb.say("thread 1")
+            place = gdb.value("$rsi")
+            for _ in range(20):
+                gdb.say(f"break *{place:#x}")
+                gdb.go_on()
+                gdb.stopped()
+                assert gdb.value("$pc") == place
+                gdb.say("delete")
+                thread = gdb.value("$_thread")
+                for offset in (1, 4, 8, 11):
+                    gdb.say("stepi")
+                    assert (gdb.value("$_thread"), gdb.value("$pc")) == (thread, place + offset)
+            gdb.say("thread 1")
+            gdb.say("set $rbx = 0x6e6f6f67")
+            gdb.say("detach")
+        talk.finish()
+
+
 def connected(gdb, architecture):
     """Once more, where gdb is to know the registers of another architecture."""
     gdb.say(f"monitor arch {architecture}")
