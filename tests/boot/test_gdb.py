@@ -162,7 +162,10 @@ def test_each_write_is_caught_once(tmp_path):
             place = gdb.value("$rsi")
             assert "Hardware watchpoint 1" in gdb.say(f"watch *(long*){place:#x}")
             last = gdb.value(f"*(long*){place:#x}")
-            for _ in range(20):
+            for turn in range(22):
+                if turn == 20:
+                    gdb.say("delete")
+                    gdb.say(f"awatch *(long*){place:#x}")
                 gdb.go_on()
                 said = gdb.stopped()
                 found = re.search(r"Old value = (\d+)\s+New value = (\d+)", said)
