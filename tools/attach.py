@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import re
 import select
 import shutil
 import socket
@@ -25,6 +26,7 @@ HELP = ("Ctrl-a x: leave   Ctrl-a b: a BREAK (on a cable)   Ctrl-a a: send Ctrl-
         "Ctrl-a h: this help")
 COMMANDS = {b"x": "end", b"b": "break"}
 SHOWN_LINES = 10      # of what was said before
+GDB_PACKETS = re.compile(rb"\+?\$[^#$]*#[0-9a-f]{2}\+?")
 QUIET_SECONDS = 2.0   # without a terminal: the answer to the last line has come when the line is quiet
 
 
@@ -106,10 +108,11 @@ def connect(address, baud):
 
 
 def show_before(folder):
-    """What the port said last, to nobody: a prompt, perhaps."""
+    """What the port said last, to nobody: a prompt, perhaps. Not what it said to gdb."""
     log = folder / LOG_FILE
     if log.exists():
-        lines = log.read_bytes().splitlines(keepends=True)[-SHOWN_LINES:]
+        said = GDB_PACKETS.sub(b"", log.read_bytes())
+        lines = said.splitlines(keepends=True)[-SHOWN_LINES:]
         sys.stdout.buffer.write(b"".join(lines))
         sys.stdout.buffer.flush()
 

@@ -119,6 +119,15 @@ def test_without_a_debugger_nothing_can_be_told_to_go_on(stand_in, tmp_path):
     assert (result.returncode, b"STOP= with DEBUG=1" in result.stderr) == (2, True)
 
 
+def test_a_console_shows_what_was_said_before_but_not_to_gdb(tmp_path, capfdbinary):
+    (tmp_path / LOG_FILE).write_bytes(
+        b"old\n" + 9 * b"more\n" + b"cpu0> one # two $ three\r\n+$OK#9a$T05thread:1;#00+$l</a>\n#f0"
+        b"$#00cpu0: asked for\r\ncpu0> ")
+    attach.show_before(tmp_path)
+    assert capfdbinary.readouterr().out == (
+        7 * b"more\n" + b"cpu0> one # two $ three\r\n" + b"cpu0: asked for\r\ncpu0> ")
+
+
 def test_a_cable_is_set_up_raw_at_its_speed(tmp_path):
     ours, theirs = pty.openpty()
     child = console(tmp_path, "--port", os.ttyname(theirs), "--baud", "57600")
