@@ -8,11 +8,13 @@
 #include "debug/port.h"
 #include "debug/session.h"
 #include "kernel/time.h"
+#include "lib/format.h"
 #include "lib/string.h"
 
 #define SEND_BYTES    64
 #define COMMAND_BYTES 256
 #define CONSOLE_BYTES 1024 /* digits of a monitor command's output in one packet */
+#define REASON_BYTES  32
 #define REPEAT_US     1000000
 #define ENTERS        3 /* give the port back */
 
@@ -417,6 +419,24 @@ void gdb_quiet(void)
 
 /* ---- stops ---- */
 
+static void tell(const char *text, size_t length)
+{
+    begin();
+    rsp_reply_byte(&reply, 'O');
+    rsp_reply_hex(&reply, text, length);
+    send();
+}
+
+void gdb_end(const char *text, size_t length)
+{
+    if (!awaits_stop)
+        return;
+    tell(text, length);
+    begin();
+    rsp_reply_text(&reply, "X09"); /* killed */
+    send();
+}
+
 /* What no stop reply can say. */
 static void tell_reason(void)
 {
@@ -424,12 +444,8 @@ static void tell_reason(void)
     if (stop->why == DEBUG_KEY || stop->why == DEBUG_STEP || stop->why == DEBUG_INT3 ||
         (stop->why == DEBUG_WATCH && watch_kind(stop->detail)))
         return;
-    const char *reason = session_reason(stop->why);
-    begin();
-    rsp_reply_byte(&reply, 'O');
-    rsp_reply_hex(&reply, reason, strlen(reason));
-    rsp_reply_hex(&reply, "\n", 1);
-    send();
+    char line[REASON_BYTES];
+    tell(line, format(line, sizeof(line), "%s\n", session_reason(stop->why)));
 }
 
 void gdb_stopped(void)

@@ -8,6 +8,9 @@
 /* A session begins, with the port gdb's: it is told, if it waits for that. */
 void gdb_stopped(void);
 
+/* The machine ends, and `text` says how. A gdb that waits for a stop is told, and lets go. */
+void gdb_end(const char *text, size_t length);
+
 /* The next byte of the port, or UART_BREAK, while the port is gdb's. What a packet decides goes to
  * the session (debug/session.h). True, while the guest runs: it is to stop. */
 bool gdb_feed(int byte);

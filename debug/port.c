@@ -16,6 +16,8 @@ enum error port_share(bool keep)
     return uart ? ERROR_NONE : ERROR_NOT_FOUND;
 }
 
+bool port_is_own(void) { return uart == &own; }
+
 void port_enter(void)
 {
     if (uart != &own)

@@ -10,6 +10,9 @@ MUST_CHECK enum error port_open(uint16_t port, uint32_t baud);
 /* Or talk on the log's: kept from the guest, or borrowed each time. Boot only. */
 MUST_CHECK enum error port_share(bool keep);
 
+/* False: the log goes there too. */
+bool port_is_own(void);
+
 /* Around a session, and around a look while the guest runs: a port that is shared with the guest is
  * borrowed and given back. */
 void port_enter(void);

@@ -24,6 +24,7 @@
 
 #define STOP_BOUND_US 200000
 #define INTERRUPT     0x03 /* gdb's, between packets */
+#define END_BYTES     512
 
 static struct session_stop stopped;
 static bool in_session, gdb_talks;
@@ -373,6 +374,17 @@ static bool last_look(struct vmx_cpu *vcpu, enum debug_why why)
     return true;
 }
 
+/* The log's line has more; one that is the debugger's too has it already. */
+static void hear_end(const char *kind, const char *sentence)
+{
+    char line[END_BYTES];
+    size_t length = format(line, sizeof(line), "\n%s: %s\n", kind, sentence);
+    if (gdb_talks)
+        gdb_end(line, length);
+    else if (port_is_own())
+        port_write(line, length);
+}
+
 /* ---- boot ---- */
 
 static void warn_of_limits(void)
@@ -423,6 +435,7 @@ void session_prepare(const struct options *options, uint32_t count, bool bios)
             (struct debug_breakpoint){.linear = options->panic_address, .bytes = 1, .on = true};
         machine.debug.generation++;
     }
+    panic_set_listener(hear_end);
     warn_of_limits();
     log_info("debug", "the debugger is at port 0x%x%s",
              options->debug_port ? options->debug_port : options->serial_port,

@@ -20,12 +20,17 @@ static enum option_stop ending;
 static uint32_t ending_seconds;
 static const struct power *power;
 static void (*dump_vcpu)(struct cpu *cpu, bool is_self);
+static void (*listener)(const char *kind, const char *sentence);
+static const char *headline_kind;
+static char headline_text[TEXT_BYTES];
 static struct text_screen screen;
 static void *screen_cells; /* NULL: not in a text mode */
 static uint32_t screen_columns, screen_rows;
 static volatile uint32_t owner; /* the number of the CPU that prints, plus one */
 
 void panic_set_dump(void (*dump)(struct cpu *cpu, bool is_self)) { dump_vcpu = dump; }
+
+void panic_set_listener(void (*hear)(const char *kind, const char *sentence)) { listener = hear; }
 
 void panic_set_ending(const struct options *options, const struct power *how)
 {
@@ -90,20 +95,27 @@ static void take_over(struct cpu *cpu)
 /* `headline` is one line, in the form of a log line, so that whoever reads the log finds it. */
 static void print_headline(const char *kind, const char *text, va_list arguments)
 {
-    char sentence[TEXT_BYTES];
     uint64_t us = time_us_at(hw_rdtsc());
-    vformat(sentence, sizeof(sentence), text, arguments);
+    headline_kind = kind;
+    vformat(headline_text, sizeof(headline_text), text, arguments);
     log_print("\n");
     log_print("[%llu.%06llu] cpu%u %s: ", (unsigned long long)us / 1000000,
               (unsigned long long)us % 1000000, this_cpu()->number, kind);
-    for (const char *piece = sentence; *piece; piece += strnlen(piece, PIECE_BYTES))
+    for (const char *piece = headline_text; *piece; piece += strnlen(piece, PIECE_BYTES))
         log_print("%.*s", PIECE_BYTES, piece);
     log_print("\n");
+}
+
+static void tell_listener(void)
+{
+    if (listener)
+        listener(headline_kind, headline_text);
 }
 
 static _Noreturn void end_as_asked(void)
 {
     static const char *const names[] = {"halt", "reboot", "power off"};
+    tell_listener();
     if (ending == ON_STOP_HALT || !power) {
         log_print("orlop: halted; reset the machine to go on\n");
         halt_forever();
@@ -226,6 +238,7 @@ _Noreturn void reset_machine(const char *why)
 {
     take_over(this_cpu());
     headline("orlop", "%s: the machine is reset", why);
+    tell_listener();
     if (power)
         power_reset(power);
     halt_forever();

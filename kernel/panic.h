@@ -19,6 +19,10 @@ void panic_set_dump(void (*dump)(struct cpu *cpu, bool is_self));
 /* The text screen, if the machine is in a text mode: 80x25 cells at `cells`. */
 void panic_set_screen(void *cells, uint32_t columns, uint32_t rows);
 
+/* Who else is told how the run ends, once the report is complete: `kind` and one sentence. It runs
+ * on the CPU that reports, all others stand still; a fault in it is the last. */
+void panic_set_listener(void (*hear)(const char *kind, const char *sentence));
+
 /* A fault inside Orlop. */
 _Noreturn void panic_trap(const struct trap_frame *frame);
 

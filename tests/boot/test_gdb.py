@@ -150,6 +150,22 @@ def test_attaching_again_and_again(tmp_path, rounds):
         talk.finish()
 
 
+def test_the_end_is_told(tmp_path):
+    """What no gdb can go on from: it says why, and lets the target go."""
+    row = machine("end", options="stop=tfault", modules=["triple.bin=realmode"], end="guest-stopped",
+                  expect=["orlop: guest stopped: triple fault on cpu0"])
+    with Talk(row, tmp_path) as talk:
+        talk.wait_for("triple: loading an empty IDT")
+        with Gdb(talk) as gdb:
+            assert "rip " in gdb.say("monitor cpus")
+            said = gdb.say("continue")
+            if "SIGSEGV" in said:  # it was here before
+                said = gdb.say("continue")
+            assert re.search(r"^orlop: guest stopped: triple fault on cpu0 at .*$", said, re.M), said
+            assert "Program terminated with signal SIGKILL" in said
+        talk.finish()
+
+
 def test_each_write_is_caught_once(tmp_path):
     """By the processor's debug registers: each turn of the guest's loop, and nothing between. An
     execute breakpoint of the processor's stops in front of the instruction, again and again."""

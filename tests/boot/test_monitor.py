@@ -148,6 +148,15 @@ def test_a_triple_fault_is_seen_first(tmp_path):
         talk.debug.expect_exact("cpu0> ")
         assert "idtr base 0000000000000000 limit 0000" in "\n".join(ask(talk, "regs"))
         talk.debug.send("cont\r")
+        talk.debug.expect(r"\r\norlop: guest stopped: triple fault on cpu0 at .*\r\n")
+        talk.finish()
+
+
+def test_a_panic_is_told_here_too(tmp_path):
+    row = machine("panic", "smp", cpus=2, options="debug=com2 debug_fault=page,ap,guest", end="panic",
+                  expect=["cpu1 orlop: panic: "])
+    with Talk(row, tmp_path) as talk:
+        talk.debug.expect(r"\r\norlop: panic: .*#PF.* in Orlop at .*\r\n")
         talk.finish()
 
 

@@ -592,6 +592,16 @@ static void a_stop_says_why_and_where(void **state)
     EXPECT("qC", "QC1|");
 }
 
+static void the_end_is_told_to_who_waits_for_a_stop(void **state)
+{
+    (void)state;
+    gdb_end("over\n", 5);
+    assert_string_equal(heard(), "");
+    (void)ask("vCont;c");
+    gdb_end("over\n", 5);
+    assert_string_equal(heard(), "O6f7665720a|X09|");
+}
+
 static void nobody_is_told_of_a_stop_that_did_not_wait(void **state)
 {
     (void)state;
@@ -737,6 +747,7 @@ int main(void)
         TEST(a_slot_of_somebody_elses_stays),
         TEST(actions_become_one_decision),
         TEST(a_stop_says_why_and_where),
+        TEST(the_end_is_told_to_who_waits_for_a_stop),
         TEST(nobody_is_told_of_a_stop_that_did_not_wait),
         TEST(while_it_runs_only_the_interrupt_counts),
         TEST(a_range_is_stepped_through),
