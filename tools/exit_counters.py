@@ -13,7 +13,7 @@ from emulators import Bochs, EmulatorError
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 ANSWER_SECONDS = 60
 PAGE = 4096
-FIELDS = ("exits", "cpu", "exit_ticks")
+FIELDS = ("exits", "cpu", "vmcs", "exit_ticks")
 
 
 class Examined(Bochs):
@@ -69,10 +69,13 @@ def _reasons():
             in re.findall(r'X\((\d+), \w+,\s+"([^"]+)"', text.replace("\\\n", " "))}
 
 
-def _find(memory, at_cpu, cpu):
-    """The one page that holds the address of CPU 0's struct cpu where struct vmx_cpu has it."""
+def _find(memory, at, cpu, own_range):
+    """The one page that holds the address of CPU 0's struct cpu where struct vmx_cpu has it, as a stack
+    may by chance, and that of a page of Orlop's where it has the VMCS."""
+    def word(place):
+        return struct.unpack_from("<Q", memory, place)[0]
     found = [page for page in range(0, len(memory), PAGE)
-             if struct.unpack_from("<Q", memory, page + at_cpu)[0] == cpu]
+             if word(page + at["cpu"]) == cpu and word(page + at["vmcs"]) in range(*own_range, PAGE)]
     if len(found) != 1:
         raise EmulatorError(f"{len(found)} pages of Orlop's look like CPU 0's struct vmx_cpu")
     return found[0]
@@ -88,7 +91,7 @@ def read_counters(bochs, elf, own_range):
     cpu = _layout("LAYOUT_CPU_BASE") + _layout("LAYOUT_SLOT_CPU") * PAGE
     words = re.findall(r"\t0x([0-9a-f]+)", bochs.ask(f"xp /{(end - base) // 8}gx {base:#x}"))
     memory = b"".join(struct.pack("<Q", int(word, 16)) for word in words)
-    start = _find(memory, at["cpu"], cpu)
+    start = _find(memory, at, cpu, own_range)
     exits = struct.unpack_from(f"<{count}Q", memory, start + at["exits"])
     ticks = struct.unpack_from(f"<{count}Q", memory, start + at["exit_ticks"])
     return {name: (exits[number], ticks[number] // exits[number])

@@ -607,12 +607,13 @@ class StoppedMachine:
 
 @pytest.mark.parametrize("copies, found", [(1, True), (0, False), (2, False)])
 def test_exit_counters_are_read_out_of_memory(monkeypatch, copies, found):
-    monkeypatch.setattr(exit_counters, "_from_elf", lambda *_: [0x80, 0x20, 0x200, 20])
-    page = bytearray(4096)
-    struct.pack_into("<Q", page, 0x20, 0xFFFFFFFF81005000)   # CPU 0's struct cpu
+    monkeypatch.setattr(exit_counters, "_from_elf", lambda *_: [0x80, 0x20, 0x28, 0x200, 20])
+    page, stack = bytearray(4096), bytearray(4096)
+    struct.pack_into("<2Q", page, 0x20, 0xFFFFFFFF81005000, 0x401000)   # CPU 0's struct cpu, its VMCS
+    struct.pack_into("<2Q", stack, 0x20, 0xFFFFFFFF81005000, 0x401008)
     struct.pack_into("<3Q", page, 0x80 + 8 * 10, 7, 0, 1)    # CPUID, GETSEC, HLT
     struct.pack_into("<3Q", page, 0x200 + 8 * 10, 700, 0, 33)
-    memory = bytes(4096) + copies * bytes(page) + bytes(4096)
+    memory = bytes(4096) + bytes(stack) + copies * bytes(page) + bytes(4096)
     machine = StoppedMachine(0x400000, memory)
     where = (0x400000, 0x400000 + len(memory))
     if found:
