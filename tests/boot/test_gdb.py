@@ -203,17 +203,18 @@ def test_each_write_is_caught_once(tmp_path):
         talk.finish()
 
 
-def test_several_cpus_meet_one_breakpoint(tmp_path):
+@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_several_cpus_meet_one_breakpoint(tmp_path, rounds):
     """At once: one of them tells. When it is gone they go on from where they were, and the steps of
     the first, while the others run, come to their end."""
-    row = machine("together", cpus=3, modules=["together.bin=realmode"],
+    row = machine(f"together-{rounds}", cpus=3, modules=["together.bin=realmode"],
                   expect=["^together PASS"])
     with Talk(row, tmp_path) as talk:
         talk.wait_for("together: handled 4")
         with Gdb(talk) as gdb:
             gdb.say("thread 1")
             place = gdb.value("$rsi")
-            for _ in range(20):
+            for _ in range(rounds):
                 gdb.say(f"break *{place:#x}")
                 gdb.go_on()
                 gdb.stopped()
