@@ -104,7 +104,7 @@ bool breakpoint_is_at(struct vmx_cpu *vcpu)
            find_physical(physical.v);
 }
 
-static gpa_t passed;
+static gpa_t passed; /* where an INT3 is taken out for one step */
 
 bool breakpoint_pass_begin(struct vmx_cpu *vcpu)
 {

@@ -132,6 +132,14 @@ static void inject_here(void *argument)
         exit_inject(injection->vector, 0);
 }
 
+/* It is the guest's, whatever `stop=nmi` says. */
+static void inject_nmi(struct cpu *cpu)
+{
+    struct vmx_cpu *vcpu = cpu->vcpu;
+    vcpu->nmi_pending = 1;
+    percpu_attend(cpu, ATTENTION_RELOAD); /* one that does not stand still looks at its next exit */
+}
+
 static void inject(struct arguments *arguments)
 {
     struct cpu *cpu;
@@ -148,7 +156,7 @@ static void inject(struct arguments *arguments)
     if (vector > 255)
         say("there is no vector %s: write 0 to 255, or nmi\n", arguments->words[0]);
     else if (vector == EXCEPTION_NMI)
-        ((struct vmx_cpu *)cpu->vcpu)->nmi_pending = 1; /* the guest's, whatever stop=nmi says */
+        inject_nmi(cpu);
     else if (vector >= EXCEPTION_VECTORS && !apic_send(cpu->apic_id, APIC_IPI_FIXED, vector))
         say("the local APIC of cpu%u is off: no interrupt can be sent\n", this_cpu()->number);
     else if (vector < EXCEPTION_VECTORS && ask_cpu(cpu, inject_here, &injection) &&

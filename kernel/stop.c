@@ -37,12 +37,9 @@ void stop_publish(struct cpu *cpu, enum percpu_state state)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static bool in_force(void)
-{
-    return panicking || (__atomic_load_n(&generation, __ATOMIC_SEQ_CST) & 1);
-}
-
 uint64_t stop_generation(void) { return __atomic_load_n(&generation, __ATOMIC_SEQ_CST); }
+
+static bool in_force(void) { return panicking || (stop_generation() & 1); }
 
 bool stop_has_stopped(const struct cpu *cpu)
 {

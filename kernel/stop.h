@@ -1,5 +1,5 @@
-/* The stop protocol: one CPU makes all others stand still, and lets them go again. Panic and
- * EPT changes use it; the monitor, gdb and unload will.
+/* The stop protocol: one CPU makes all others stand still, and lets them go again. Panic,
+ * EPT changes, the debugger and unload use it.
  *
  *   requester                              target
  *   takes the request, raises generation

@@ -100,11 +100,12 @@ static void test_a_register_is_touched_once(void **state)
         assert_int_equal(accesses, 2);
         assert_int_equal(opened, 0xFEC00000);
         assert_int_equal(entry, 0);
+        assert_int_equal(guest_move(windows, GPA(0x5020), GPA(0x5010), bytes), ERROR_NONE);
+        assert_int_equal(accesses, 4); /* a read and a write */
         open_page();
         assert_memory_equal(page + 0x10, value, bytes);
         assert_memory_equal(got, value, bytes);
         assert_int_equal(got[7], bytes == 8 ? 0x88 : 0);
-        assert_int_equal(guest_move(windows, GPA(0x5020), GPA(0x5010), bytes), ERROR_NONE);
         assert_memory_equal(page + 0x20, value, bytes);
         memset(page, 0, PAGE_SIZE);
     }

@@ -7,11 +7,11 @@
 %include "guest.inc"
 %include "faults.inc"
 %include "smp.inc"
+%include "smp_work.inc"
 %include "hyper.inc"
 
 CALL_DEBUGGER equ 4
 WORKERS       equ 3
-MS_TO_START   equ 1000
 BOX_PLACE     equ BOX_OWN               ; where the CPU is: 'halt', 'spin', 'wait'
 BOX_LEFT      equ BOX_OWN + 4           ; it went on though nothing came
 BOX_COUNT     equ BOX_OWN + 8
@@ -69,25 +69,7 @@ ask:
 ; EDI = APIC id. Only the first ones are started.
 start_one:
     cmp r12d, WORKERS + 1               ; it counts this one already, and the boot CPU
-    ja .none
-    push rdi
-    mov esi, 10000
-    mov edx, 200
-    call smp_start_cpu
-    pop rdi
-    mov ebx, edi
-    shl ebx, 6
-    mov ebp, MS_TO_START
-.wait:
-    cmp dword [MAILBOX + rbx + BOX_PLACE], 0
-    jne .none
-    mov edi, 1000
-    call delay_us
-    dec ebp
-    jns .wait
-    shr ebx, 6
-    fail "cpu ", dec, ebx, " does not start"
-.none:
+    jbe smp_start_work
     ret
 
 ; EDI = APIC id.

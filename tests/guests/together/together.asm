@@ -7,11 +7,11 @@
 %include "guest.inc"
 %include "faults.inc"
 %include "smp.inc"
+%include "smp_work.inc"
 
 NMI_VECTOR      equ 2
-ICR_ALL_BUT_ONE equ 0xC0000
+ICR_ALL_BUT_ONE equ 0xC0000            ; by shorthand: SDM vol. 3A, 11.6.1 "Interrupt Command Register (ICR)"
 NMIS            equ 2
-MS_TO_START     equ 1000
 BOX_ROUNDS      equ BOX_OWN             ; a quadword
 
 section .text
@@ -24,7 +24,7 @@ main:
     call idt_set_gate
     call smp_init
     mov dword [ap_work], work
-    mov ebx, start_one
+    mov ebx, smp_start_work
     call smp_for_each_ap
     mov r13d, NMIS
 .send:
@@ -59,28 +59,6 @@ meet:
     lea r14, [r14 + 1]
     dec r14
     nop
-    ret
-
-; EDI = APIC id.
-start_one:
-    push rdi
-    mov esi, 10000
-    mov edx, 200
-    call smp_start_cpu
-    pop rdi
-    mov ebx, edi
-    shl ebx, 6
-    mov ebp, MS_TO_START
-.wait:
-    cmp dword [MAILBOX + rbx + BOX_ROUNDS], 0
-    jne .started
-    mov edi, 1000
-    call delay_us
-    dec ebp
-    jns .wait
-    shr ebx, 6
-    fail "cpu ", dec, ebx, " does not start"
-.started:
     ret
 
 ; EDI = APIC id. Each round is one, whatever has stopped it.
